@@ -1,0 +1,213 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+var (
+	policies   = []string{PolicyDirect, PolicyBypass}
+	strategies = []string{LeastDelay, Nearest, LeastLoaded}
+	levels     = []string{"error", "warn", "info", "debug", "trace"}
+	formats    = []string{"text", "json", "auto"}
+	joins      = []string{JoinGOP, JoinLive}
+)
+
+// MinSessionIdle is the least idle timeout of a session's rules: a parked viewer's RTMP pings are 60 s apart, and a rule
+// that expires under it sends its next segment to the real service, which resets the connection.
+const MinSessionIdle = 180 * time.Second
+
+// maxIdle is the longest idle timeout that a flow mod can carry, in 16 bits of seconds.
+const maxIdle = 65535 * time.Second
+
+// Validate tells everything that is wrong with c as Errors, or nil. What Load and Parse return is valid.
+func (c *Config) Validate() error { return c.validate().sorted() }
+
+func (c *Config) validate() Errors {
+	v := &validator{origin: c.origin}
+	v.oneOf("policy", "policy", c.Policy, policies)
+	v.oneOf("log.level", "level", c.Log.Level, levels)
+	v.oneOf("log.format", "format", c.Log.Format, formats)
+	if len(c.Listen) == 0 {
+		v.fail("listen", "want at least one HOST:PORT")
+	}
+	seen := map[string]int{}
+	for i, l := range c.Listen {
+		path := fmt.Sprintf("listen[%d]", i)
+		v.hostPort(path, l)
+		if first, ok := seen[l]; ok {
+			v.fail(path, "%s is listen[%d] already", l, first)
+		}
+		seen[l] = i
+	}
+	if c.HTTP != "" {
+		v.hostPort("http", c.HTTP)
+	}
+	v.places(c)
+	v.oneOf("bypass.strategy", "strategy", c.Bypass.Strategy, strategies)
+	v.between("bypass.margin", c.Bypass.Margin, 0, time.Minute)
+	v.controller(&c.Controller)
+	v.relay(&c.Relay)
+	return v.errs
+}
+
+type validator struct {
+	origin map[string]place
+	errs   Errors
+}
+
+func (v *validator) fail(path, format string, args ...any) {
+	v.errs = append(v.errs, Error{Path: path, Msg: fmt.Sprintf(format, args...), place: placeOf(v.origin, path)})
+}
+
+// places judges services and peers, which share one space of names and of addresses.
+func (v *validator) places(c *Config) {
+	names, addrs := map[string]string{}, map[netip.AddrPort]string{}
+	place := func(path, what, name string, addr netip.Addr, port uint16) {
+		v.name(path+".name", name)
+		if first, ok := names[name]; ok && name != "" {
+			v.fail(path+".name", "%q is the name of %s already", name, first)
+		} else {
+			names[name] = path
+		}
+		switch at := netip.AddrPortFrom(addr, port); {
+		case !addr.IsValid():
+			v.fail(path+".address", "a %s needs an IPv4 address", what)
+		case !addr.Is4() || addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast:
+			v.fail(path+".address", "%s is not an IPv4 address of one host", addr)
+		case port == 0:
+			v.fail(path+".port", "want a port, 1 to 65535")
+		case addrs[at] != "":
+			v.fail(path+".address", "%s is %s already", at, addrs[at])
+		default:
+			addrs[at] = path
+		}
+	}
+	for i, s := range c.Services {
+		path := fmt.Sprintf("services[%d]", i)
+		place(path, "service", s.Name, s.Address, s.Port)
+		if s.Policy != "" {
+			v.oneOf(path+".policy", "policy", s.Policy, policies)
+		}
+	}
+	for i, p := range c.Peers {
+		path := fmt.Sprintf("peers[%d]", i)
+		place(path, "peer", p.Name, p.Address, p.Port)
+		v.notNegative(path+".max_viewers", p.MaxViewers)
+		v.notNegative(path+".max_kbps", p.MaxKbps)
+		if p.Upstream.Marked != (p.Upstream.DSCP != 0) || p.Upstream.DSCP > 63 {
+			v.fail(path+".upstream", "a DSCP mark is 1 to 63")
+		}
+	}
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+func (v *validator) controller(c *Controller) {
+	v.between("controller.echo_interval", c.EchoInterval, 100*time.Millisecond, time.Hour)
+	v.between("controller.handshake_timeout", c.HandshakeTimeout, 100*time.Millisecond, time.Hour)
+	v.between("controller.lldp_interval", c.LLDPInterval, 100*time.Millisecond, time.Hour)
+	v.between("controller.session_idle_timeout", c.SessionIdleTimeout, MinSessionIdle, maxIdle)
+	if c.SessionIdleTimeout%time.Second != 0 {
+		v.fail("controller.session_idle_timeout", "%v is not in whole seconds", c.SessionIdleTimeout)
+	}
+	v.offOrBetween("controller.audit_interval", c.AuditInterval, time.Second, 24*time.Hour)
+	v.offOrBetween("controller.probe_interval", c.ProbeInterval, 100*time.Millisecond, time.Hour)
+	switch t := c.TLS; {
+	case (t.Cert == "") != (t.Key == ""):
+		v.fail("controller.tls", "cert and key go together")
+	case t.ClientCA != "" && t.Cert == "":
+		v.fail("controller.tls.client_ca", "of no use without cert and key")
+	}
+}
+
+func (v *validator) relay(r *Relay) {
+	v.hostPort("relay.listen", r.Listen)
+	if r.Upstream != "" {
+		v.url("relay.upstream", r.Upstream, "rtmp")
+	}
+	for i, p := range r.Push {
+		v.url(fmt.Sprintf("relay.push[%d]", i), p, "rtmp")
+	}
+	v.oneOf("relay.join", "join", r.Join, joins)
+	v.between("relay.queue", r.Queue, 100*time.Millisecond, time.Minute)
+	v.between("relay.keep", r.Keep, 0, time.Hour)
+	v.between("relay.drain", r.Drain, 0, 24*time.Hour)
+	if r.Controller != "" {
+		v.url("relay.controller", r.Controller, "http", "https")
+	}
+	if r.Name != "" {
+		v.name("relay.name", r.Name)
+	}
+}
+
+var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
+
+// name judges a name that becomes a metric's label and part of a URL's path.
+func (v *validator) name(path, got string) {
+	if !name.MatchString(got) {
+		v.fail(path, "%q is not a name: a letter or digit, then up to 62 letters, digits, dots, dashes or underscores", got)
+	}
+}
+
+func (v *validator) oneOf(path, what, got string, known []string) {
+	for _, k := range known {
+		if got == k {
+			return
+		}
+	}
+	v.fail(path, "unknown %s %q%s", what, got, meant(got, known))
+}
+
+// hostPort judges an address to listen on. Port 0 lets the kernel choose.
+func (v *validator) hostPort(path, got string) {
+	host, port, err := net.SplitHostPort(got)
+	if err != nil {
+		v.fail(path, "%q is not HOST:PORT", got)
+		return
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		v.fail(path, "%q is not a port, 0 to 65535", port)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && !hostname.MatchString(host) {
+		v.fail(path, "%q is neither an IP address nor a host's name", host)
+	}
+}
+
+// hostname admits the empty name, which stands for every address.
+var hostname = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$`)
+
+func (v *validator) url(path, got string, schemes ...string) {
+	u, err := url.Parse(got)
+	if err == nil && u.Host != "" {
+		for _, s := range schemes {
+			if u.Scheme == s {
+				return
+			}
+		}
+	}
+	v.fail(path, "%q is not an address of the form %s://HOST[:PORT]/...", got, schemes[0])
+}
+
+func (v *validator) notNegative(path string, n int) {
+	if n < 0 {
+		v.fail(path, "%d is negative", n)
+	}
+}
+
+func (v *validator) between(path string, d, least, most time.Duration) {
+	if d < least || d > most {
+		v.fail(path, "%v is not between %v and %v", d, least, most)
+	}
+}
+
+func (v *validator) offOrBetween(path string, d, least, most time.Duration) {
+	if d != 0 && (d < least || d > most) {
+		v.fail(path, "%v is neither 0 (off) nor between %v and %v", d, least, most)
+	}
+}
