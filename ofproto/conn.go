@@ -1,0 +1,177 @@
+package ofproto
+
+import (
+	"io"
+	"sync"
+	"time"
+)
+
+// A Transport carries a Conn's bytes: a net.Conn, plain or TLS.
+type Transport interface {
+	io.ReadWriteCloser
+	SetWriteDeadline(time.Time) error
+}
+
+// ConnOptions tune a Conn. The zero value is good for a plain connection without a write deadline.
+type ConnOptions struct {
+	ReadBuffer   int              // bytes; default and minimum 128 KiB, so that a whole message always fits
+	WriteBuffer  int              // pending bytes from which on a Write waits for the transport; default 1 MiB
+	WriteTimeout time.Duration    // for each write to the transport; 0 for none
+	Now          func() time.Time // the clock that WriteTimeout counts from; needed with it
+}
+
+const (
+	minReadBuffer      = 128 << 10
+	defaultWriteBuffer = 1 << 20
+)
+
+// A Conn frames OpenFlow messages on a byte stream. One goroutine may read while any number write, flush and close.
+type Conn struct {
+	t Transport
+	o ConnOptions
+
+	in     []byte // in[begin:end] has been read and not handed out
+	begin  int
+	end    int
+	frames [][]byte
+	inErr  error // what reading met behind the frames it handed out
+
+	flushing sync.Mutex // held around a write to the transport; taken before mu
+	spare    []byte     // under flushing: the buffer last written, which becomes pending at the next flush
+
+	mu      sync.Mutex // guards what follows
+	pending []byte     // whole messages only
+	err     error      // the first failure to write, or ErrClosed: nothing is sent after it
+}
+
+// NewConn returns a Conn that owns the transport.
+func NewConn(t Transport, o ConnOptions) *Conn {
+	o.ReadBuffer = max(o.ReadBuffer, minReadBuffer)
+	if o.WriteBuffer <= 0 {
+		o.WriteBuffer = defaultWriteBuffer
+	}
+	return &Conn{t: t, o: o, in: make([]byte, o.ReadBuffer)}
+}
+
+// ReadBatch returns the messages that the next read brings, at least one, in order; the frames are whole messages,
+// header included, and are valid until the next ReadBatch. It checks no more of a header than its length field: a length
+// below HeaderLen is a DecodeError, after which the stream has no frames any more. The end of the stream is io.EOF
+// between messages and io.ErrUnexpectedEOF within one.
+func (c *Conn) ReadBatch() ([][]byte, error) {
+	c.frames = c.frames[:0]
+	for {
+		if err := c.split(); err != nil {
+			c.inErr = err
+		}
+		if len(c.frames) > 0 {
+			return c.frames, nil
+		}
+		if c.inErr == io.EOF && c.begin < c.end {
+			c.inErr = io.ErrUnexpectedEOF
+		}
+		if c.inErr != nil {
+			return nil, c.inErr
+		}
+		c.fill()
+	}
+}
+
+// split moves whole messages from the buffer to c.frames.
+func (c *Conn) split() error {
+	for c.end-c.begin >= HeaderLen {
+		b := c.in[c.begin:c.end]
+		n := int(b[2])<<8 | int(b[3])
+		if n < HeaderLen {
+			_, err := ParseHeader(b)
+			return err
+		}
+		if n > len(b) {
+			return nil
+		}
+		c.frames = append(c.frames, b[:n:n])
+		c.begin += n
+	}
+	return nil
+}
+
+// fill reads once. The beginning of a message that is left over moves to the buffer's front, so there is always room.
+func (c *Conn) fill() {
+	c.end = copy(c.in, c.in[c.begin:c.end])
+	c.begin = 0
+	n, err := c.t.Read(c.in[c.end:])
+	c.end += n
+	c.inErr = err
+}
+
+// Write appends a message to what is pending. It sends nothing itself unless WriteBuffer is reached: then it writes
+// what is pending and so waits for a slow receiver. A message that cannot be encoded is an error and leaves nothing
+// behind. After a failure to write, and after Close, every call returns that failure.
+func (c *Conn) Write(xid uint32, m Message) error {
+	c.mu.Lock()
+	for c.err == nil && len(c.pending) >= c.o.WriteBuffer {
+		c.mu.Unlock()
+		if err := c.Flush(); err != nil {
+			return err
+		}
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	out, err := Append(c.pending, xid, m)
+	if err == nil {
+		c.pending = out
+	}
+	return err
+}
+
+// Flush writes all that is pending in one call to the transport, and returns when the transport has taken it.
+func (c *Conn) Flush() error {
+	c.flushing.Lock()
+	defer c.flushing.Unlock()
+
+	c.mu.Lock()
+	if c.err != nil || len(c.pending) == 0 {
+		defer c.mu.Unlock()
+		return c.err
+	}
+	out := c.pending
+	c.pending, c.spare = c.spare[:0], out
+	c.mu.Unlock()
+
+	if err := c.send(out); err != nil {
+		return c.fail(err)
+	}
+	return nil
+}
+
+func (c *Conn) send(out []byte) error {
+	if c.o.WriteTimeout > 0 && c.o.Now != nil {
+		if err := c.t.SetWriteDeadline(c.o.Now().Add(c.o.WriteTimeout)); err != nil {
+			return err
+		}
+	}
+	n, err := c.t.Write(out)
+	if err == nil && n < len(out) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+// fail makes err the connection's failure if it is the first, and returns the first.
+func (c *Conn) fail(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	return c.err
+}
+
+// Close closes the transport without writing what is pending: Flush before. It may be called more than once, and ends a
+// ReadBatch or Flush that waits.
+func (c *Conn) Close() error {
+	_ = c.fail(ErrClosed)
+	return c.t.Close()
+}
