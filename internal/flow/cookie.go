@@ -1,0 +1,77 @@
+// Package flow knows what a flow table of ours looks like: rules with named priorities and speaking cookies, tables of
+// them, and the difference between two tables.
+package flow
+
+import "fmt"
+
+// A Cookie says of a rule that it is ours, what it is for and whom it belongs to, so that after a restart everything can be
+// told from the switch's own table:
+//
+//	bits 63..48  tag, 0x0f1e
+//	bits 47..40  kind
+//	bits 39..32  0
+//	bits 31..0   owner: a number of the owner's choice, 0 where a rule has none
+type Cookie uint64
+
+const tag = 0x0f1e
+
+// NewCookie packs a kind and an owner.
+func NewCookie(k Kind, owner uint32) Cookie {
+	return Cookie(tag<<48 | uint64(k)<<40 | uint64(owner))
+}
+
+// Ours reports whether the cookie carries the project's tag. Rules of other cookies are never touched.
+func (c Cookie) Ours() bool { return c>>48 == tag }
+
+// Kind says what the rule is for; KindForeign where the cookie is not ours.
+func (c Cookie) Kind() Kind {
+	if !c.Ours() {
+		return KindForeign
+	}
+	return Kind(c >> 40)
+}
+
+// Owner is the number NewCookie was given.
+func (c Cookie) Owner() uint32 { return uint32(c) }
+
+// String writes the cookie as ovs-ofctl does.
+func (c Cookie) String() string { return fmt.Sprintf("0x%x", uint64(c)) }
+
+// A Kind is what a rule is for. The numbers are on the wire: they must not change.
+type Kind uint8
+
+// The kinds of rules, from the design's flow table.
+const (
+	KindForeign  Kind = iota // not ours
+	KindMiss                 // table miss -> controller
+	KindLLDP                 // discovery -> controller
+	KindARP                  // ARP -> controller
+	KindService              // new connections to a service -> controller
+	KindProbe                // answers to a peer probe -> controller
+	KindHandsOff             // a peer's own connection to a service, along the normal path
+	KindSession              // one viewer's or publisher's connection, one direction
+	KindPair                 // other traffic between two hosts
+)
+
+var kindNames = [...]string{"foreign", "miss", "lldp", "arp", "service", "probe", "hands-off", "session", "pair"}
+
+// String is the kind's name in logs and metric labels.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// The priorities of the one table, highest first. Between two of them any rule of the higher wins; an OpenFlow 1.0 rule
+// without a single wildcard would outrank them all, so no rule of ours is one.
+const (
+	PriorityLLDP     = 60000 // discovery must see its own packets whatever else is installed
+	PriorityProbe    = 55000 // answers to probes look like a peer's own traffic otherwise
+	PriorityHandsOff = 50000 // a relay's own pull is never redirected to itself
+	PrioritySession  = 40000 // a decided connection
+	PriorityService  = 30000 // an undecided connection
+	PriorityARP      = 20000
+	PriorityPair     = 10000
+	PriorityMiss     = 0
+)

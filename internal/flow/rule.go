@@ -1,0 +1,65 @@
+package flow
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A Rule is one flow entry as it ought to be.
+type Rule struct {
+	Match    ofproto.Match
+	Priority uint16
+	Cookie   Cookie
+	Idle     uint16 // seconds; 0: for ever
+	Notify   bool   // the switch says so when the entry goes (OFPFF_SEND_FLOW_REM)
+	Actions  []ofproto.Action
+}
+
+// A Key identifies a rule within a table: OpenFlow 1.0.0 §4.6 knows no two entries of equal match and priority.
+type Key struct {
+	Match    ofproto.Match // normalized
+	Priority uint16
+}
+
+// Key identifies the rule.
+func (r Rule) Key() Key { return Key{r.Match.Normalized(), r.Priority} }
+
+// Same reports whether two rules of one key do the same thing under the same cookie. Timeouts are compared too: a rule
+// with a shorter one than wished would expire under its session.
+func (r Rule) Same(o Rule) bool {
+	return r.Cookie == o.Cookie && r.Idle == o.Idle && r.Notify == o.Notify &&
+		slices.EqualFunc(r.Actions, o.Actions, sameAction)
+}
+
+// sameAction compares two actions. One that carries raw bytes (a vendor's, an unknown one) equals nothing: it is none of
+// ours, and comparing it would panic.
+func sameAction(a, b ofproto.Action) bool {
+	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
+}
+
+// Add fills m with the message that installs the rule; an entry of the same key is replaced with its counters.
+func (r Rule) Add(m *ofproto.FlowMod) {
+	*m = ofproto.FlowMod{
+		Match: r.Match, Cookie: uint64(r.Cookie), Command: ofproto.FlowAdd, IdleTimeout: r.Idle, Priority: r.Priority,
+		BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone, Actions: r.Actions,
+	}
+	if r.Notify {
+		m.Flags = ofproto.SendFlowRem
+	}
+}
+
+// Modify fills m with the message that changes the entry of the rule's key in place, keeping its counters and age.
+func (r Rule) Modify(m *ofproto.FlowMod) {
+	r.Add(m)
+	m.Command = ofproto.FlowModifyStrict
+}
+
+// Delete fills m with the message that removes just this entry.
+func (k Key) Delete(m *ofproto.FlowMod) {
+	*m = ofproto.FlowMod{
+		Match: k.Match, Command: ofproto.FlowDeleteStrict, Priority: k.Priority,
+		BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone,
+	}
+}

@@ -1,0 +1,133 @@
+// Package stream knows the services that viewers dial, the peers that may stand in for them, and the sessions between.
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A Service is an address that viewers dial: a CDN node's, or any TCP service's.
+type Service struct {
+	Name    string
+	Address ofproto.IPv4
+	Port    uint16
+}
+
+// A Peer is a host that relays a service's streams.
+type Peer struct {
+	Name       string
+	Address    ofproto.IPv4
+	Port       uint16
+	MaxViewers int   // 0: no limit
+	DSCP       uint8 // marks the relay's own upstream on a host that also watches; 0: everything from the host is the relay's
+}
+
+// CDN is the name of the source that is not a peer: the service's own node.
+const CDN = "cdn"
+
+// A Tuple identifies one TCP connection to a service as its client sees it.
+type Tuple struct {
+	Client      ofproto.IPv4
+	ClientPort  uint16
+	Service     ofproto.IPv4
+	ServicePort uint16
+}
+
+// String writes client and service as address:port pairs.
+func (t Tuple) String() string {
+	return fmt.Sprintf("%v:%d->%v:%d", t.Client, t.ClientPort, t.Service, t.ServicePort)
+}
+
+// Hash is a number for the connection that stays the same over restarts (FNV-1a, 32 bits); cookies carry it.
+func (t Tuple) Hash() uint32 {
+	h := uint32(2166136261)
+	mix := func(b byte) { h = (h ^ uint32(b)) * 16777619 }
+	for _, b := range t.Client {
+		mix(b)
+	}
+	mix(byte(t.ClientPort >> 8))
+	mix(byte(t.ClientPort))
+	for _, b := range t.Service {
+		mix(b)
+	}
+	mix(byte(t.ServicePort >> 8))
+	mix(byte(t.ServicePort))
+	return h
+}
+
+// A Source is where a connection is served from: the dialled node itself, or a peer in its place.
+type Source struct {
+	Name    string // a peer's, or CDN
+	MAC     ofproto.MAC
+	Address ofproto.IPv4
+	Port    uint16
+}
+
+// A Session is one connection and the decision that holds until it ends.
+type Session struct {
+	Tuple
+	Service   string      // name
+	ClientMAC ofproto.MAC // as it sent its SYN
+	DialedMAC ofproto.MAC // the SYN's destination: the CDN's own, or its gateway's; restored on the way back
+	Source    Source
+	Policy    string // that decided
+	Reason    string
+	ISN       uint32 // the SYN's sequence number: a different one is a new connection from the same port
+	Started   time.Time
+}
+
+// Redirected reports whether the connection is served by other than the address it dialled.
+func (s *Session) Redirected() bool {
+	return s.Source.Address != s.Tuple.Service || s.Source.Port != s.ServicePort
+}
+
+// A Request is a new connection to a service that wants a source.
+type Request struct {
+	Tuple
+	Service   Service
+	At        topo.Point // where the SYN came in
+	DialedMAC ofproto.MAC
+}
+
+// A Candidate is a peer as it stands at the moment of a decision.
+type Candidate struct {
+	Peer
+	Host    *topo.Host // nil while nobody knows where it is
+	Healthy bool
+	Why     string // why it is not healthy
+	Viewers int    // sessions it serves now, counted here
+}
+
+// Full reports whether the peer has no room for one more viewer.
+func (c Candidate) Full() bool { return c.MaxViewers > 0 && c.Viewers >= c.MaxViewers }
+
+// Load is the fraction of the peer's room in use, 0 where it has no limit.
+func (c Candidate) Load() float64 {
+	if c.MaxViewers == 0 {
+		return 0
+	}
+	return float64(c.Viewers) / float64(c.MaxViewers)
+}
+
+// A View is all that a policy may look at.
+type View struct {
+	*topo.Snapshot
+	Peers []Candidate // in the configured order
+}
+
+// A Choice is a policy's answer: the peer to serve from, or nil for the CDN, and why in one line.
+type Choice struct {
+	Peer   *Candidate
+	Reason string
+}
+
+// Source is the choice's name in logs and metrics.
+func (c Choice) Source() string {
+	if c.Peer == nil {
+		return CDN
+	}
+	return c.Peer.Name
+}

@@ -1,0 +1,68 @@
+package topo
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// Learned says what a packet taught about its sender.
+type Learned struct {
+	New      bool  // first sight of this hardware address
+	Moved    bool  // it was elsewhere before; Was says where
+	Was      Point // meaningful when Moved
+	Conflict *Host // another host that claimed the same IPv4 address until now; nil where there was none
+	Refused  bool  // not learnt: the point is a link, or a move came too soon after the last
+}
+
+// Known reports whether a packet from mac at this point, with this IPv4 address (zero: not stated), would teach nothing.
+// It is the packet path's first question and touches no lock.
+func (s *Snapshot) Known(mac ofproto.MAC, ip ofproto.IPv4, at Point) bool {
+	h, ok := s.Host(mac)
+	return ok && h.At == at && (ip == ofproto.IPv4{} || h.IP == ip)
+}
+
+// Learn records that a host with this hardware address, and this IPv4 address if not zero, sent a packet in at a point.
+// Group addresses and link ports teach nothing.
+func (s *Store) Learn(mac ofproto.MAC, ip ofproto.IPv4, at Point, now time.Time) (l Learned) {
+	s.edit(func(snap Snapshot) *Snapshot {
+		if mac[0]&1 != 0 || mac == (ofproto.MAC{}) || snap.IsLink(at) {
+			l.Refused = true
+			return nil
+		}
+		h := Host{MAC: mac, IP: ip, At: at, Since: now}
+		if old, ok := snap.Host(mac); ok {
+			if ip == (ofproto.IPv4{}) {
+				h.IP = old.IP
+			}
+			if old.At == at {
+				h.Delay, h.Since = old.Delay, old.Since
+			} else if l.Moved, l.Was = true, old.At; now.Sub(old.Since) < MoveHold {
+				l = Learned{Refused: true}
+				return nil
+			}
+		} else {
+			l.New = true
+		}
+		if other, ok := snap.HostByIP(h.IP); ok && other.MAC != mac {
+			l.Conflict = other
+		}
+		snap.hosts = snap.hosts.with(&h)
+		return &snap
+	})
+	return l
+}
+
+// SetHostDelay records the measured one-way delay between a host and its switch, under the same reluctance as SetLink.
+func (s *Store) SetHostDelay(mac ofproto.MAC, delay time.Duration) {
+	s.edit(func(snap Snapshot) *Snapshot {
+		old, ok := snap.Host(mac)
+		if !ok || !differs(old.Delay, delay) {
+			return nil
+		}
+		h := *old
+		h.Delay = delay
+		snap.hosts = snap.hosts.with(&h)
+		return &snap
+	})
+}

@@ -1,0 +1,92 @@
+// Package topo knows where everybody is: which switches there are, how they are linked, and at which port each host sits.
+//
+// All of it is read through an immutable Snapshot, so that a packet costs its reader no lock; all of it is changed
+// through a Store, one writer at a time. Nothing in here reads a clock: callers pass now.
+package topo
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A Point is one port of one switch: where a host is attached, or one end of a link.
+type Point struct {
+	DPID ofproto.DPID
+	Port ofproto.Port
+}
+
+// String writes a point as an operator would say it: datapath, colon, port.
+func (p Point) String() string { return fmt.Sprintf("%v:%v", p.DPID, p.Port) }
+
+// A Port is one physical port of a switch as the controller last heard of it.
+type Port struct {
+	No   ofproto.Port
+	MAC  ofproto.MAC
+	Name string
+	Up   bool      // administratively up and with link (§5.2.1: neither OFPPC_PORT_DOWN nor OFPPS_LINK_DOWN)
+	Seen time.Time // when it last came up; a fresh port may still turn out to be a link
+	Peer Point     // far end of the link on this port; the zero Point on an edge port
+
+	delay time.Duration // one way from here to Peer; unmeasured (0) counts as defaultDelay
+}
+
+// IsLink reports whether another known switch is on the far end of the port.
+func (p Port) IsLink() bool { return p.Peer != Point{} }
+
+// Delay is the one-way delay of the link that leaves by this port, 0 while unmeasured.
+func (p Port) Delay() time.Duration { return p.delay }
+
+// A Switch is one connected datapath. It is immutable; a change makes a new one.
+type Switch struct {
+	DPID  ofproto.DPID
+	Ports map[ofproto.Port]Port // physical ports only, never OFPP_LOCAL
+}
+
+// A Host is one network interface seen on an edge port. It is immutable; a change makes a new one.
+type Host struct {
+	MAC   ofproto.MAC
+	IP    ofproto.IPv4 // zero until the host named it
+	At    Point
+	Delay time.Duration // one way between host and switch, 0 while unmeasured
+	Since time.Time     // when it was first seen at this point
+}
+
+// A Snapshot is one consistent picture of the network. It never changes; any number of goroutines may read it.
+type Snapshot struct {
+	*Graph
+	hosts hosts
+}
+
+// Host finds a host by its hardware address.
+func (s *Snapshot) Host(mac ofproto.MAC) (*Host, bool) {
+	h, ok := s.hosts.byMAC[shardOf(mac[5])][mac]
+	return h, ok
+}
+
+// HostByIP finds a host by its IPv4 address.
+func (s *Snapshot) HostByIP(ip ofproto.IPv4) (*Host, bool) {
+	h, ok := s.hosts.byIP[shardOf(ip[3])][ip]
+	return h, ok
+}
+
+// Hosts calls yield for every host, in no particular order, until it returns false.
+func (s *Snapshot) Hosts(yield func(*Host) bool) {
+	for _, shard := range s.hosts.byMAC {
+		for _, h := range shard {
+			if !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// NumHosts counts the known hosts.
+func (s *Snapshot) NumHosts() int { return s.hosts.n }
+
+// HostDelay is the one-way delay from switch d to host h, links and access line together; ok is false where no path leads.
+func (s *Snapshot) HostDelay(d ofproto.DPID, h *Host) (delay time.Duration, ok bool) {
+	links, ok := s.Delay(d, h.At.DPID)
+	return links + h.Delay, ok
+}

@@ -1,0 +1,148 @@
+// Package bypass serves a viewer from the peer that can show it the stream soonest, where that beats the CDN.
+package bypass
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+)
+
+// Name is the policy's name in configuration, logs and metrics.
+const Name = "bypass"
+
+// Strategies of choosing among the peers that may serve at all.
+const (
+	LeastDelay  = "least-delay"  // the least delay to the viewer, ties by load: the default
+	Nearest     = "nearest"      // the same, but a peer is taken even where the CDN is nearer
+	LeastLoaded = "least-loaded" // the emptiest peer, ties by delay; taken even where the CDN is nearer
+)
+
+// Policy is the bypass policy. Make one with New.
+type Policy struct {
+	strategy string
+	margin   time.Duration
+}
+
+// New makes the policy; strategy "" is LeastDelay. A peer must beat the CDN by more than margin.
+func New(strategy string, margin time.Duration) (Policy, error) {
+	switch strategy {
+	case "":
+		strategy = LeastDelay
+	case LeastDelay, Nearest, LeastLoaded:
+	default:
+		return Policy{}, fmt.Errorf("bypass: unknown strategy %q: one of %s, %s, %s", strategy, LeastDelay, Nearest, LeastLoaded)
+	}
+	if margin < 0 {
+		return Policy{}, fmt.Errorf("bypass: margin %v: negative", margin)
+	}
+	return Policy{strategy, margin}, nil
+}
+
+// Name returns Name.
+func (Policy) Name() string { return Name }
+
+// Source answers the best peer that is healthy, has room and is on the map, or the CDN where that is no worse.
+func (p Policy) Source(v stream.View, r stream.Request) stream.Choice {
+	best, why := p.best(v, r)
+	if best.peer == nil {
+		return stream.Choice{Reason: "no peer: " + why}
+	}
+	cdn := distance(v, r.At, hostOf(v, r))
+	if p.strategy == LeastDelay && !best.beats(cdn, p.margin) {
+		return stream.Choice{Reason: fmt.Sprintf("cdn %v; %s %v is no better", cdn, best.peer.Name, best.reach)}
+	}
+	return stream.Choice{Peer: best.peer, Reason: fmt.Sprintf("%s: %v; cdn %v", best.peer.Name, best.reach, cdn)}
+}
+
+// contender is a peer that may serve, and how far from the viewer's switch it is.
+type contender struct {
+	peer *stream.Candidate
+	reach
+}
+
+// best is the first of the usable peers under the strategy; why names the reason that ruled the last one out.
+func (p Policy) best(v stream.View, r stream.Request) (best contender, why string) {
+	why = "none configured"
+	for i := range v.Peers {
+		c := contender{peer: &v.Peers[i]}
+		if why = unusable(c.peer, r); why != "" {
+			continue
+		}
+		if c.reach = distance(v, r.At, c.peer.Host); !c.known {
+			why = c.peer.Name + " cannot be reached"
+			continue
+		}
+		if best.peer == nil || p.order(c, best) < 0 {
+			best = c
+		}
+	}
+	return best, why
+}
+
+func (p Policy) order(a, b contender) int {
+	delay := cmp.Compare(a.delay, b.delay)
+	load := cmp.Compare(a.peer.Load(), b.peer.Load())
+	if p.strategy == LeastLoaded {
+		delay, load = load, delay
+	}
+	return cmp.Or(delay, load, cmp.Compare(a.peer.Viewers, b.peer.Viewers), cmp.Compare(a.peer.Name, b.peer.Name))
+}
+
+// unusable says why a peer may not serve this viewer, "" where it may.
+func unusable(c *stream.Candidate, r stream.Request) string {
+	switch {
+	case c.Host == nil:
+		return c.Name + " is not on the map"
+	case !c.Healthy:
+		return c.Name + " is unwell: " + c.Why
+	case c.Full():
+		return fmt.Sprintf("%s is full (%d of %d viewers)", c.Name, c.Viewers, c.MaxViewers)
+	case c.Address == r.Client:
+		return c.Name + " is the viewer itself"
+	}
+	return ""
+}
+
+// reach is how far a source is from the viewer's switch. The viewer's own line is left out: all sources share it.
+type reach struct {
+	delay    time.Duration // one way
+	known    bool          // there is a path
+	measured bool          // the source's own line has been measured
+}
+
+func (r reach) String() string {
+	switch {
+	case !r.known:
+		return "unreachable"
+	case !r.measured:
+		return "not yet measured"
+	}
+	return fmt.Sprintf("%.0f ms", math.Round(r.delay.Seconds()*1000))
+}
+
+func distance(v stream.View, at topo.Point, h *topo.Host) reach {
+	if h == nil {
+		return reach{}
+	}
+	d, ok := v.HostDelay(at.DPID, h)
+	return reach{delay: d, known: ok, measured: h.Delay > 0}
+}
+
+// hostOf is where the address that was dialled is attached: the CDN itself, or the gateway to it.
+func hostOf(v stream.View, r stream.Request) *topo.Host {
+	h, _ := v.Host(r.DialedMAC)
+	return h
+}
+
+// beats reports whether a peer wins against the CDN. While either is unmeasured the peer has the benefit of the doubt: it
+// was configured because it is near, and a measurement takes a second.
+func (c contender) beats(cdn reach, margin time.Duration) bool {
+	if !cdn.known || !cdn.measured || !c.measured {
+		return true
+	}
+	return c.delay+margin < cdn.delay
+}
