@@ -1,0 +1,159 @@
+// Package api is the daemon's HTTP side: what the controller sees and decides as JSON, the running policy to change,
+// relays to register, metrics, health, and a page for people.
+//
+//	GET    /                     a status page
+//	GET    /metrics              for Prometheus
+//	GET    /-/healthy, /-/ready  200 while the process runs; 200 once it serves switches, else 503 and why
+//	GET    /v1/switches, /v1/links, /v1/hosts, /v1/sessions, /v1/peers, /v1/policy, /v1/config
+//	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one
+//	PUT    /v1/peers/{name}      a Registration, renewed before its time is over; DELETE to leave
+//	GET    /v1/upstream          ?app=live&key=a&relay=NAME: where that relay should pull that stream from
+//
+// An error is {"error":"..."} with a status that fits. The types of the bodies are in views.go. The package keeps no state:
+// all of it is asked of the interfaces below, at the time of the request.
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// A Network tells what the controller sees. Each call returns a value of its own that is in a stable order.
+type Network interface {
+	Switches() []Switch
+	Links() []Link
+	Hosts() []Host
+	Sessions() []Session
+	Peers() []Peer
+}
+
+// Policies tells and changes the policy of new connections. SetPolicy returns once the change holds; an unknown policy or
+// service is ErrInvalid.
+type Policies interface {
+	Policy() Policy
+	SetPolicy(context.Context, PolicyChange) error
+}
+
+// A Registry takes relays that announce themselves.
+type Registry interface {
+	// Register adds or renews a peer, and returns for how long. ErrInvalid: the registration contradicts itself;
+	// ErrConflict: the name or address is another's.
+	Register(name string, r Registration) (ttl time.Duration, err error)
+	// Leave removes a registered peer. ErrUnknown: there is none of that name.
+	Leave(name string) error
+	// Upstream returns where a relay should pull a stream from, best first. ErrUnknown: the relay is not registered.
+	Upstream(app, key, relay string) ([]string, error)
+}
+
+// The errors that an implementation may wrap, and the status each becomes; any other error is a 500.
+var (
+	ErrInvalid  = errors.New("invalid")  // 400
+	ErrUnknown  = errors.New("unknown")  // 404
+	ErrConflict = errors.New("conflict") // 409
+)
+
+// Options is what the handler shows. Every field but Registry is needed; without it its paths answer 404.
+type Options struct {
+	Network  Network
+	Policies Policies
+	Registry Registry
+	Config   func() any   // the running configuration, as it is to appear in JSON
+	Ready    func() error // nil once switches are served, else why not
+	Version  string
+	Gatherer prometheus.Gatherer
+	Metrics  *Metrics
+}
+
+// New returns the handler of everything in the package's comment.
+func New(o Options) http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, o.Metrics.count(pattern, h)) }
+	read := func(pattern string, get func() any) {
+		handle("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, get()) })
+	}
+
+	handle("GET /{$}", page(o.Version))
+	handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}).ServeHTTP)
+	handle("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "healthy") })
+	handle("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if err := o.Ready(); err != nil {
+			plain(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		plain(w, http.StatusOK, "ready")
+	})
+
+	read("/v1/switches", func() any { return list(o.Network.Switches()) })
+	read("/v1/links", func() any { return list(o.Network.Links()) })
+	read("/v1/hosts", func() any { return list(o.Network.Hosts()) })
+	read("/v1/sessions", func() any { return list(o.Network.Sessions()) })
+	read("/v1/peers", func() any { return list(o.Network.Peers()) })
+	read("/v1/policy", func() any { return o.Policies.Policy() })
+	read("/v1/config", o.Config)
+	handle("PUT /v1/policy", o.putPolicy)
+	if o.Registry != nil {
+		handle("PUT /v1/peers/{name}", o.putPeer)
+		handle("DELETE /v1/peers/{name}", o.deletePeer)
+		handle("GET /v1/upstream", o.getUpstream)
+	}
+	handle("/", func(w http.ResponseWriter, r *http.Request) {
+		problem(w, http.StatusNotFound, "no such path: "+r.URL.Path)
+	})
+	return mux
+}
+
+func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
+	var change PolicyChange
+	if !body(w, r, &change) {
+		return
+	}
+	if change.Policy == "" {
+		problem(w, http.StatusBadRequest, `want {"policy": NAME}`)
+		return
+	}
+	if err := o.Policies.SetPolicy(r.Context(), change); err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, o.Policies.Policy())
+}
+
+func (o *Options) putPeer(w http.ResponseWriter, r *http.Request) {
+	var reg Registration
+	if !body(w, r, &reg) {
+		return
+	}
+	ttl, err := o.Registry.Register(r.PathValue("name"), reg)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, Registered{TTLSeconds: ttl.Seconds()})
+}
+
+func (o *Options) deletePeer(w http.ResponseWriter, r *http.Request) {
+	if err := o.Registry.Leave(r.PathValue("name")); err != nil {
+		fail(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (o *Options) getUpstream(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if !q.Has("app") || !q.Has("key") || !q.Has("relay") {
+		problem(w, http.StatusBadRequest, "want ?app=APP&key=KEY&relay=NAME")
+		return
+	}
+	up, err := o.Registry.Upstream(q.Get("app"), q.Get("key"), q.Get("relay"))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, Upstreams{Upstreams: list(up)})
+}

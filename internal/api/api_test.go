@@ -1,0 +1,221 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// fake stands for the controller: it remembers what it was told.
+type fake struct {
+	policy   Policy
+	change   PolicyChange
+	peers    map[string]Registration
+	asked    []string
+	notReady error
+}
+
+func (*fake) Switches() []Switch {
+	return []Switch{{DPID: "0000000000000001", Ports: []Port{{No: 1, Name: "s1-eth1", Up: true}}}}
+}
+func (*fake) Links() []Link       { return nil }
+func (*fake) Hosts() []Host       { return []Host{{MAC: "02:00:00:00:00:01", At: "0000000000000001:1"}} }
+func (*fake) Sessions() []Session { return []Session{{Client: "10.0.0.3:40000", Source: "hb-relay"}} }
+func (*fake) Peers() []Peer       { return []Peer{{Name: "hb-relay", Healthy: true}} }
+
+func (f *fake) Policy() Policy { return f.policy }
+
+func (f *fake) SetPolicy(_ context.Context, c PolicyChange) error {
+	if c.Policy != "direct" && c.Policy != "bypass" {
+		return fmt.Errorf("policy %q: %w", c.Policy, ErrInvalid)
+	}
+	f.change, f.policy.Policy = c, c.Policy
+	return nil
+}
+
+func (f *fake) Register(name string, r Registration) (time.Duration, error) {
+	if name == "taken" {
+		return 0, fmt.Errorf("name of a configured peer: %w", ErrConflict)
+	}
+	f.peers[name] = r
+	return 15 * time.Second, nil
+}
+
+func (f *fake) Leave(name string) error {
+	if _, ok := f.peers[name]; !ok {
+		return fmt.Errorf("peer %q: %w", name, ErrUnknown)
+	}
+	delete(f.peers, name)
+	return nil
+}
+
+func (f *fake) Upstream(app, key, relay string) ([]string, error) {
+	f.asked = []string{app, key, relay}
+	return []string{"rtmp://10.0.0.2:1935/live"}, nil
+}
+
+func serve(t *testing.T) (*fake, *Options, http.Handler) {
+	t.Helper()
+	f := &fake{policy: Policy{Policy: "bypass", Services: map[string]string{"cdn": "bypass"}}, peers: map[string]Registration{}}
+	reg := prometheus.NewPedanticRegistry()
+	o := &Options{
+		Network: f, Policies: f, Registry: f,
+		Config:   func() any { return map[string]any{"policy": f.policy.Policy} },
+		Ready:    func() error { return f.notReady },
+		Version:  "v1.2.3",
+		Gatherer: reg, Metrics: NewMetrics(reg),
+	}
+	return f, o, New(*o)
+}
+
+func do(h http.Handler, method, path, body string) (status int, answer string, header http.Header) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	out, _ := io.ReadAll(w.Result().Body)
+	return w.Code, string(out), w.Header()
+}
+
+func TestReads(t *testing.T) {
+	_, _, h := serve(t)
+	tests := []struct{ path, want string }{
+		{"/v1/switches", `[{"dpid":"0000000000000001","remote":"","desc":"","since":"0001-01-01T00:00:00Z","rtt_ms":0,` +
+			`"ports":[{"no":1,"name":"s1-eth1","mac":"","up":true}],"rules":0}]`},
+		{"/v1/links", `[]`},
+		{"/v1/policy", `{"policy":"bypass","services":{"cdn":"bypass"}}`},
+		{"/v1/config", `{"policy":"bypass"}`},
+		{"/v1/upstream?app=live&key=a&relay=r", `{"upstreams":["rtmp://10.0.0.2:1935/live"]}`},
+	}
+	for _, tt := range tests {
+		status, got, header := do(h, "GET", tt.path, "")
+		if status != 200 || header.Get("Content-Type") != "application/json" || !equalJSON(t, got, tt.want) {
+			t.Errorf("GET %s: %d %s\nwant %s", tt.path, status, got, tt.want)
+		}
+	}
+	for path, want := range map[string]string{"/v1/hosts": "02:00:00:00:00:01", "/v1/sessions": "10.0.0.3:40000", "/v1/peers": "hb-relay"} {
+		if status, got, _ := do(h, "GET", path, ""); status != 200 || !strings.Contains(got, want) {
+			t.Errorf("GET %s: %d %s; want %s in it", path, status, got, want)
+		}
+	}
+}
+
+func TestChanges(t *testing.T) {
+	f, _, h := serve(t)
+	status, got, _ := do(h, "PUT", "/v1/policy", `{"policy":"direct","service":"cdn"}`)
+	if status != 200 || f.change != (PolicyChange{Policy: "direct", Service: "cdn"}) || !strings.Contains(got, `"direct"`) {
+		t.Errorf("PUT policy: %d %s, told %+v", status, got, f.change)
+	}
+	status, got, _ = do(h, "PUT", "/v1/peers/hb", `{"address":"10.0.0.1","port":1935,"max_viewers":100,"max_kbps":0,"viewers":3,
+		"draining":false,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"age_seconds":10.5,"published":true}]}`)
+	want := Registration{Address: netip.MustParseAddr("10.0.0.1"), Port: 1935, MaxViewers: 100, Viewers: 3,
+		Streams: []Stream{{App: "live", Key: "a", Viewers: 2, Kbps: 600, AgeSeconds: 10.5, Published: true}}}
+	if status != 200 || !equalJSON(t, got, `{"ttl_seconds":15}`) || !reflect.DeepEqual(f.peers["hb"], want) {
+		t.Errorf("PUT peer: %d %s, told %+v", status, got, f.peers["hb"])
+	}
+	if status, got, _ := do(h, "DELETE", "/v1/peers/hb", ""); status != 204 || got != "" || len(f.peers) != 0 {
+		t.Errorf("DELETE peer: %d %s, left %v", status, got, f.peers)
+	}
+	do(h, "GET", "/v1/upstream?app=live&key=a%2Fb&relay=hb", "")
+	if !reflect.DeepEqual(f.asked, []string{"live", "a/b", "hb"}) {
+		t.Errorf("asked for %v", f.asked)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	_, _, h := serve(t)
+	tests := []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"PUT", "/v1/policy", `{"policy":"fast"}`, 400, `policy "fast"`},
+		{"PUT", "/v1/policy", `{}`, 400, `want {"policy": NAME}`},
+		{"PUT", "/v1/policy", ``, 400, "want a JSON body"},
+		{"PUT", "/v1/policy", `{"policy":"direct"} x`, 400, "more than one value"},
+		{"PUT", "/v1/policy", `{"polcy":"direct"}`, 400, "polcy"},
+		{"PUT", "/v1/policy", `{"policy":"` + strings.Repeat("x", maxBody) + `"}`, 413, "over 1 MiB"},
+		{"PUT", "/v1/peers/taken", `{}`, 409, "configured peer"},
+		{"PUT", "/v1/peers/a", `{"port":70000}`, 400, "port"},
+		{"DELETE", "/v1/peers/none", ``, 404, `peer "none"`},
+		{"GET", "/v1/upstream?app=live", ``, 400, "want ?app"},
+		{"GET", "/nowhere", ``, 404, "no such path: /nowhere"},
+	}
+	for _, tt := range tests {
+		status, got, _ := do(h, tt.method, tt.path, tt.body)
+		var p struct{ Error string }
+		if err := json.Unmarshal([]byte(got), &p); err != nil || status != tt.status || !strings.Contains(p.Error, tt.want) {
+			t.Errorf("%s %s %.40s: %d %s; want %d and %q", tt.method, tt.path, tt.body, status, got, tt.status, tt.want)
+		}
+	}
+}
+
+func TestWithoutRegistry(t *testing.T) {
+	_, o, _ := serve(t)
+	o.Registry = nil
+	h := New(*o)
+	if status, got, _ := do(h, "PUT", "/v1/peers/a", "{}"); status != 404 {
+		t.Errorf("PUT peer without a registry: %d %s", status, got)
+	}
+	if status, _, _ := do(h, "GET", "/v1/peers", ""); status != 200 {
+		t.Errorf("GET peers without a registry: %d", status)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	f, _, h := serve(t)
+	if status, got, _ := do(h, "GET", "/-/healthy", ""); status != 200 || got != "healthy\n" {
+		t.Errorf("healthy: %d %s", status, got)
+	}
+	if status, got, _ := do(h, "GET", "/-/ready", ""); status != 200 || got != "ready\n" {
+		t.Errorf("ready: %d %s", status, got)
+	}
+	f.notReady = errors.New("not listening yet")
+	if status, got, _ := do(h, "GET", "/-/ready", ""); status != 503 || got != "not listening yet\n" {
+		t.Errorf("not ready: %d %s", status, got)
+	}
+}
+
+func TestPageAndMetrics(t *testing.T) {
+	_, o, h := serve(t)
+	status, got, header := do(h, "GET", "/", "")
+	if status != 200 || !strings.Contains(got, "v1.2.3") || header.Get("Content-Security-Policy") == "" {
+		t.Errorf("page: %d %v %.200s", status, header, got)
+	}
+	do(h, "PUT", "/v1/policy", "")
+	_, got, _ = do(h, "GET", "/metrics", "")
+	for _, want := range []string{
+		`ofctl_http_requests_total{code="200",route="GET /{$}"} 1`,
+		`ofctl_http_requests_total{code="400",route="PUT /v1/policy"} 1`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("metrics lack %s:\n%s", want, got)
+		}
+	}
+	problems, err := testutil.GatherAndLint(o.Gatherer)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v %v", problems, err)
+	}
+}
+
+func equalJSON(t *testing.T, a, b string) bool {
+	t.Helper()
+	var x, y any
+	if err := json.Unmarshal([]byte(a), &x); err != nil {
+		t.Errorf("not JSON: %s", a)
+	}
+	if err := json.Unmarshal([]byte(b), &y); err != nil {
+		t.Fatalf("not JSON: %s", b)
+	}
+	return reflect.DeepEqual(x, y)
+}

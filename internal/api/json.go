@@ -1,0 +1,81 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// maxBody bounds a request's body: a relay with some thousand streams stays well below it.
+const maxBody = 1 << 20
+
+// body reads the one JSON value of a request into v, or answers why it cannot.
+func body(w http.ResponseWriter, r *http.Request, v any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		if _, more := dec.Token(); more != io.EOF {
+			err = errors.New("more than one value")
+		}
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &tooLarge):
+		problem(w, http.StatusRequestEntityTooLarge, "body over 1 MiB")
+	case errors.Is(err, io.EOF):
+		problem(w, http.StatusBadRequest, "want a JSON body")
+	default:
+		problem(w, http.StatusBadRequest, "body: "+err.Error())
+	}
+	return false
+}
+
+// fail answers with an error of the interfaces.
+func fail(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, ErrInvalid):
+		status = http.StatusBadRequest
+	case errors.Is(err, ErrUnknown):
+		status = http.StatusNotFound
+	case errors.Is(err, ErrConflict):
+		status = http.StatusConflict
+	}
+	problem(w, status, err.Error())
+}
+
+func problem(w http.ResponseWriter, status int, msg string) {
+	reply(w, status, struct {
+		Error string `json:"error"`
+	}{msg})
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil { // only a NaN or a channel among the views would do it
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(out, '\n')) // a client that went away is nobody to tell
+}
+
+func plain(w http.ResponseWriter, status int, msg string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, msg+"\n")
+}
+
+// list makes nil an empty list, which JSON tells from null.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

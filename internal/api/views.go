@@ -1,0 +1,110 @@
+package api
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Switch is a connected OpenFlow switch.
+type Switch struct {
+	DPID      string    `json:"dpid"` // 16 hex digits
+	Remote    string    `json:"remote"`
+	Desc      string    `json:"desc"` // as it describes itself
+	Since     time.Time `json:"since"`
+	RTTMillis float64   `json:"rtt_ms"` // of the latest echo
+	Ports     []Port    `json:"ports"`
+	Rules     int       `json:"rules"` // ours, acknowledged
+}
+
+// A Port is a port of a switch.
+type Port struct {
+	No   uint16 `json:"no"`
+	Name string `json:"name"`
+	MAC  string `json:"mac"`
+	Up   bool   `json:"up"`
+	Link string `json:"link,omitempty"` // "dpid:port" of the far end, where another switch is
+}
+
+// A Link is one direction of a link between two switches.
+type Link struct {
+	From        string  `json:"from"` // "dpid:port"
+	To          string  `json:"to"`
+	DelayMillis float64 `json:"delay_ms"` // one way; 0: not measured yet
+}
+
+// A Host is what has been learnt of one.
+type Host struct {
+	MAC         string    `json:"mac"`
+	IP          string    `json:"ip,omitempty"`
+	At          string    `json:"at"` // "dpid:port"
+	Since       time.Time `json:"since"`
+	DelayMillis float64   `json:"delay_ms"` // one way to its switch; 0: not measured yet
+}
+
+// A Session is one connection to a service and who serves it.
+type Session struct {
+	Client  string    `json:"client"` // "address:port"
+	Service string    `json:"service"`
+	Dialed  string    `json:"dialed"` // "address:port"
+	Source  string    `json:"source"` // a peer's or the service's name
+	Policy  string    `json:"policy"` // that decided
+	Reason  string    `json:"reason"`
+	Started time.Time `json:"started"`
+}
+
+// A Peer is a relay that may serve, as it stands now.
+type Peer struct {
+	Name       string `json:"name"`
+	Address    string `json:"address"` // "address:port"
+	MaxViewers int    `json:"max_viewers"`
+	Viewers    int    `json:"viewers"` // sessions it serves
+	Healthy    bool   `json:"healthy"`
+	Why        string `json:"why,omitempty"`  // why it is not healthy
+	At         string `json:"at,omitempty"`   // "dpid:port", once known
+	Registered bool   `json:"registered"`     // by itself, not by the configuration
+	Draining   bool   `json:"draining"`       // takes no new viewers
+	Kbps       int    `json:"kbps,omitempty"` // as it reports
+}
+
+// A Policy is what new connections are decided by.
+type Policy struct {
+	Policy   string            `json:"policy"`
+	Services map[string]string `json:"services"` // service -> policy, for every service
+}
+
+// A PolicyChange is the body of PUT /v1/policy.
+type PolicyChange struct {
+	Policy  string `json:"policy"`
+	Service string `json:"service,omitempty"` // empty: all
+}
+
+// A Registration is the body of PUT /v1/peers/{name}: what a relay says of itself.
+type Registration struct {
+	Address    netip.Addr `json:"address"`
+	Port       uint16     `json:"port"`
+	MaxViewers int        `json:"max_viewers"` // 0: no limit
+	MaxKbps    int        `json:"max_kbps"`    // 0: no limit
+	Viewers    int        `json:"viewers"`
+	Draining   bool       `json:"draining"`
+	Streams    []Stream   `json:"streams"`
+}
+
+// A Stream is one that a relay holds.
+type Stream struct {
+	App        string  `json:"app"`
+	Key        string  `json:"key"`
+	Viewers    int     `json:"viewers"`
+	Kbps       int     `json:"kbps"`
+	AgeSeconds float64 `json:"age_seconds"`
+	Published  bool    `json:"published"` // by a publisher at this relay, not pulled
+}
+
+// Registered answers a Registration.
+type Registered struct {
+	TTLSeconds float64 `json:"ttl_seconds"` // until it must be renewed
+}
+
+// Upstreams answers GET /v1/upstream.
+type Upstreams struct {
+	Upstreams []string `json:"upstreams"` // "rtmp://address:port/app", best first
+}
