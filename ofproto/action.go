@@ -124,35 +124,35 @@ type RawAction struct {
 
 // Type implements Action.
 func (Output) Type() ActionType       { return ActionOutput }
-func (SetVLANVID) Type() ActionType   { return ActionSetVLANVID } // Type implements Action.
-func (SetVLANPCP) Type() ActionType   { return ActionSetVLANPCP } // Type implements Action.
-func (StripVLAN) Type() ActionType    { return ActionStripVLAN }  // Type implements Action.
-func (SetDLSrc) Type() ActionType     { return ActionSetDLSrc }   // Type implements Action.
-func (SetDLDst) Type() ActionType     { return ActionSetDLDst }   // Type implements Action.
-func (SetNWSrc) Type() ActionType     { return ActionSetNWSrc }   // Type implements Action.
-func (SetNWDst) Type() ActionType     { return ActionSetNWDst }   // Type implements Action.
-func (SetNWTOS) Type() ActionType     { return ActionSetNWTOS }   // Type implements Action.
-func (SetTPSrc) Type() ActionType     { return ActionSetTPSrc }   // Type implements Action.
-func (SetTPDst) Type() ActionType     { return ActionSetTPDst }   // Type implements Action.
-func (Enqueue) Type() ActionType      { return ActionEnqueue }    // Type implements Action.
-func (VendorAction) Type() ActionType { return ActionVendor }     // Type implements Action.
-func (a RawAction) Type() ActionType  { return a.ActionType }     // Type implements Action.
+func (SetVLANVID) Type() ActionType   { return ActionSetVLANVID }
+func (SetVLANPCP) Type() ActionType   { return ActionSetVLANPCP }
+func (StripVLAN) Type() ActionType    { return ActionStripVLAN }
+func (SetDLSrc) Type() ActionType     { return ActionSetDLSrc }
+func (SetDLDst) Type() ActionType     { return ActionSetDLDst }
+func (SetNWSrc) Type() ActionType     { return ActionSetNWSrc }
+func (SetNWDst) Type() ActionType     { return ActionSetNWDst }
+func (SetNWTOS) Type() ActionType     { return ActionSetNWTOS }
+func (SetTPSrc) Type() ActionType     { return ActionSetTPSrc }
+func (SetTPDst) Type() ActionType     { return ActionSetTPDst }
+func (Enqueue) Type() ActionType      { return ActionEnqueue }
+func (VendorAction) Type() ActionType { return ActionVendor }
+func (a RawAction) Type() ActionType  { return a.ActionType }
 
 // Len implements Action.
 func (Output) Len() int         { return 8 }
-func (SetVLANVID) Len() int     { return 8 }                            // Len implements Action.
-func (SetVLANPCP) Len() int     { return 8 }                            // Len implements Action.
-func (StripVLAN) Len() int      { return 8 }                            // Len implements Action.
-func (SetDLSrc) Len() int       { return 16 }                           // Len implements Action.
-func (SetDLDst) Len() int       { return 16 }                           // Len implements Action.
-func (SetNWSrc) Len() int       { return 8 }                            // Len implements Action.
-func (SetNWDst) Len() int       { return 8 }                            // Len implements Action.
-func (SetNWTOS) Len() int       { return 8 }                            // Len implements Action.
-func (SetTPSrc) Len() int       { return 8 }                            // Len implements Action.
-func (SetTPDst) Len() int       { return 8 }                            // Len implements Action.
-func (Enqueue) Len() int        { return 16 }                           // Len implements Action.
-func (a VendorAction) Len() int { return 8 + (len(a.Data)+7)&^7 }       // Len implements Action.
-func (a RawAction) Len() int    { return max(8, (4+len(a.Data)+7)&^7) } // Len implements Action.
+func (SetVLANVID) Len() int     { return 8 }
+func (SetVLANPCP) Len() int     { return 8 }
+func (StripVLAN) Len() int      { return 8 }
+func (SetDLSrc) Len() int       { return 16 }
+func (SetDLDst) Len() int       { return 16 }
+func (SetNWSrc) Len() int       { return 8 }
+func (SetNWDst) Len() int       { return 8 }
+func (SetNWTOS) Len() int       { return 8 }
+func (SetTPSrc) Len() int       { return 8 }
+func (SetTPDst) Len() int       { return 8 }
+func (Enqueue) Len() int        { return 16 }
+func (a VendorAction) Len() int { return 8 + (len(a.Data)+7)&^7 }
+func (a RawAction) Len() int    { return max(8, (4+len(a.Data)+7)&^7) }
 
 func appendActionHeader(dst []byte, t ActionType, n int) []byte {
 	return append(dst, byte(t>>8), byte(t), byte(n>>8), byte(n))

@@ -10,6 +10,7 @@ var (
 	ErrShort   = errors.New("too short")                  // the bytes end before the structure does
 	ErrLength  = errors.New("wrong length")               // a length field contradicts the bytes or the structure
 	ErrVersion = errors.New("not OpenFlow 1.0")           // the header's version, in anything but a HELLO
+	ErrVendor  = errors.New("not this vendor message")    // DecodeBody of a vendor message got another one
 	ErrTooLong = errors.New("does not fit its field")     // encoding: over 65535 bytes, or over a fixed-size string
 	ErrNoBody  = errors.New("no body")                    // encoding: a statistics message without Body
 	ErrClosed  = errors.New("ofproto: connection closed") // a Conn after Close
@@ -19,7 +20,7 @@ var (
 type DecodeError struct {
 	Type   Type  // of the message; meaningless where the header itself is cut short
 	Offset int   // of the structure or field at fault, in bytes from the start of the message's header
-	Cause  error // wraps one of ErrShort, ErrLength, ErrVersion
+	Cause  error // wraps one of ErrShort, ErrLength, ErrVersion, ErrVendor
 }
 
 // Error names the message, the place and the cause.
