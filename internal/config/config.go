@@ -82,8 +82,8 @@ type Controller struct {
 	HandshakeTimeout   time.Duration `yaml:"handshake_timeout"`    // until a switch must be up
 	LLDPInterval       time.Duration `yaml:"lldp_interval"`        // between probes of each port
 	SessionIdleTimeout time.Duration `yaml:"session_idle_timeout"` // of a session's rules; whole seconds
-	AuditInterval      time.Duration `yaml:"audit_interval"`       // between comparisons of flow tables; 0: never
-	ProbeInterval      time.Duration `yaml:"probe_interval"`       // between health probes of a peer; 0: never
+	AuditInterval      time.Duration `yaml:"audit_interval"`       // between comparisons of flow tables
+	ProbeInterval      time.Duration `yaml:"probe_interval"`       // between health probes of a peer
 	TLS                TLS           `yaml:"tls"`
 }
 

@@ -116,8 +116,8 @@ func (v *validator) controller(c *Controller) {
 	if c.SessionIdleTimeout%time.Second != 0 {
 		v.fail("controller.session_idle_timeout", "%v is not in whole seconds", c.SessionIdleTimeout)
 	}
-	v.offOrBetween("controller.audit_interval", c.AuditInterval, time.Second, 24*time.Hour)
-	v.offOrBetween("controller.probe_interval", c.ProbeInterval, 100*time.Millisecond, time.Hour)
+	v.between("controller.audit_interval", c.AuditInterval, time.Second, 24*time.Hour)
+	v.between("controller.probe_interval", c.ProbeInterval, 100*time.Millisecond, time.Hour)
 	switch t := c.TLS; {
 	case (t.Cert == "") != (t.Key == ""):
 		v.fail("controller.tls", "cert and key go together")
@@ -203,11 +203,5 @@ func (v *validator) notNegative(path string, n int) {
 func (v *validator) between(path string, d, least, most time.Duration) {
 	if d < least || d > most {
 		v.fail(path, "%v is not between %v and %v", d, least, most)
-	}
-}
-
-func (v *validator) offOrBetween(path string, d, least, most time.Duration) {
-	if d != 0 && (d < least || d > most) {
-		v.fail(path, "%v is neither 0 (off) nor between %v and %v", d, least, most)
 	}
 }

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ofctl-live/ofctl-live/internal/config"
+)
+
+// overrides returns what the flags that were given say in place of the file; keys maps a flag's name to a key's path.
+// Any flag whose text the file would accept for that key will do.
+func overrides(cmd *cobra.Command, keys map[string]string) []config.Override {
+	var over []config.Override
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		f := cmd.Flags().Lookup(name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		var value any = f.Value.String()
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			value = list.GetSlice()
+		}
+		over = append(over, config.Override{Origin: "--" + name, Path: keys[name], Value: value})
+	}
+	return over
+}
