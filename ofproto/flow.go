@@ -33,7 +33,7 @@ const DefaultPriority uint16 = 0x8000
 // The zero Match is exact on zero fields, not a wildcard; start from MatchAll.
 type FlowMod struct {
 	Match       Match          `json:"match"`
-	Cookie      uint64         `json:"cookie"` // the controller's own, returned in FlowRemoved and flow statistics
+	Cookie      uint64         `json:"cookie,string"` // the controller's own, returned in FlowRemoved and flow statistics
 	Command     FlowModCommand `json:"command"`
 	IdleTimeout uint16         `json:"idle_timeout"` // seconds without a packet; 0 for never
 	HardTimeout uint16         `json:"hard_timeout"` // seconds since it was added; 0 for never
@@ -104,7 +104,7 @@ const (
 // A FlowRemoved reports that a flow entry added with SendFlowRem is gone: struct ofp_flow_removed, OpenFlow 1.0.0 §5.4.2.
 type FlowRemoved struct {
 	Match        Match             `json:"match"`
-	Cookie       uint64            `json:"cookie"`
+	Cookie       uint64            `json:"cookie,string"`
 	Priority     uint16            `json:"priority"`
 	Reason       FlowRemovedReason `json:"reason"`
 	DurationSec  uint32            `json:"duration_sec"` // it lived so many seconds

@@ -55,7 +55,7 @@ type FlowStat struct {
 	Priority     uint16   `json:"priority"`
 	IdleTimeout  uint16   `json:"idle_timeout"`
 	HardTimeout  uint16   `json:"hard_timeout"`
-	Cookie       uint64   `json:"cookie"`
+	Cookie       uint64   `json:"cookie,string"`
 	PacketCount  uint64   `json:"packet_count"`
 	ByteCount    uint64   `json:"byte_count"`
 	Actions      []Action `json:"actions"`
