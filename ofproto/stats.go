@@ -83,17 +83,21 @@ func (m *StatsRequest) DecodeBody(body []byte) error {
 }
 
 func statsRequestBody(kind StatsKind, body []byte) (StatsRequestBody, error) {
-	size := map[StatsKind]int{StatsFlow: 44, StatsAggregate: 44, StatsPort: 8, StatsQueue: 8}
 	b := body[statsHeaderLen:]
+	size := 0
 	switch kind {
-	case StatsDesc, StatsFlow, StatsAggregate, StatsTable, StatsPort, StatsQueue:
-		if err := exactly(TypeStatsRequest, body, statsHeaderLen+size[kind]); err != nil {
-			return nil, err
-		}
+	case StatsDesc, StatsTable:
+	case StatsFlow, StatsAggregate:
+		size = matchLen + 4
+	case StatsPort, StatsQueue:
+		size = 8
 	case StatsVendor:
 		return vendorStats(TypeStatsRequest, body)
 	default:
 		return RawStats{kind, b}, nil
+	}
+	if err := exactly(TypeStatsRequest, body, statsHeaderLen+size); err != nil {
+		return nil, err
 	}
 	switch kind {
 	case StatsFlow:
@@ -187,7 +191,11 @@ func vendorStats(t Type, body []byte) (VendorStats, error) {
 	if err := atLeast(t, body, statsHeaderLen+4); err != nil {
 		return VendorStats{}, err
 	}
-	return VendorStats{VendorID(be.Uint32(body[statsHeaderLen:])), body[statsHeaderLen+4:]}, nil
+	v := VendorID(be.Uint32(body[statsHeaderLen:]))
+	if v == VendorNicira && len(body) < statsHeaderLen+12 {
+		return VendorStats{}, bad(t, len(body), ErrShort, "Nicira statistics without a subtype and padding")
+	}
+	return VendorStats{v, body[statsHeaderLen+4:]}, nil
 }
 
 // RawStats is a request or reply of a kind that OpenFlow 1.0 does not define.
