@@ -32,10 +32,6 @@ type Options struct {
 	// Shuffle, if not nil, picks the order of execution of messages that came together and have no barrier between them:
 	// rand.Perm, say. OpenFlow 1.0.0 §5.3.7 lets a switch execute them in any order.
 	Shuffle func(n int) []int
-
-	// Silent starts no echo requests and reads nothing before its first message is answered, as a dead switch would.
-	// Serve then only reads.
-	Silent bool
 }
 
 // An Egress is a frame that leaves a switch by a port.
