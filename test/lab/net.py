@@ -29,7 +29,7 @@ PLAYERS = {
     "ffmpeg": lambda url: [
         "ffmpeg", "-nostdin", "-loglevel", "warning", "-fflags", "nobuffer",
         "-rtmp_live", "live", "-i", url, "-c", "copy", "-f", "null", "-"],
-    "rtmpdump": lambda url: ["rtmpdump", "--live", "-r", url, "-o", "/dev/null"],
+    "rtmpdump": lambda url: ["rtmpdump", "--quiet", "--live", "-r", url, "-o", "/dev/null"],
     "mplayer": lambda url: [
         "mplayer", "-vo", "null", "-ao", "null", "-nolirc", "-noconsolecontrols",
         "-nocache", "-msglevel", "all=2", url],
@@ -190,6 +190,8 @@ def stream(net, spec, processes):
         status = publisher.wait(spec["seconds"] + 30)
     except subprocess.TimeoutExpired:
         raise RuntimeError("the publisher did not finish")
+    # Not later: when the stream is over, its server may well close.
+    ended_early = [h for h, p in players.items() if p.poll() is not None]
     say("published", status=status)
 
     # What is still queued on the way belongs to the measurement: wait until no
@@ -204,7 +206,6 @@ def stream(net, spec, processes):
             received, quiet_since = now, time.monotonic()
     after = counters(hs)
 
-    ended_early = [h for h, p in players.items() if p.poll() is not None]
     for player in players.values():
         processes.stop(player, signal.SIGINT)
     for process in captures:

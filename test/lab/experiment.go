@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/test/lab/measure"
+)
+
+// debianPython is the one that Debian's Mininet is installed for; another may come first in PATH.
+const debianPython = "/usr/bin/python3"
+
+// An event is one line of net.py's output.
+type event struct {
+	Event  string `json:"event"`
+	Error  string `json:"error"`
+	Host   string `json:"host"`
+	Player string `json:"player"`
+}
+
+// An experiment executes a plan on the running kernel.
+type experiment struct {
+	plan  plan
+	out   io.Writer // see screen
+	begun time.Time
+	took  time.Duration // by the last run
+}
+
+// run executes all runs, one after the other. A run that fails does not keep the next from running; the error joins
+// what went wrong.
+func (e *experiment) run(ctx context.Context) error {
+	if err := startSwitch(ctx); err != nil {
+		return err
+	}
+	e.begun = time.Now()
+	e.took = time.Duration(e.plan.Seconds)*time.Second + setup
+	var failures []error
+	for i, r := range e.plan.Runs {
+		begun := time.Now()
+		if err := e.one(ctx, i, r); err != nil {
+			err = fmt.Errorf("%s: %w", r.title(), err)
+			fmt.Fprintln(e.out, err)
+			failures = append(failures, err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e.took = time.Since(begun)
+	}
+	return errors.Join(failures...)
+}
+
+// startSwitch makes sure that Open vSwitch runs.
+func startSwitch(ctx context.Context) error {
+	if exec.CommandContext(ctx, "ovs-vsctl", "--timeout=3", "show").Run() == nil {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, "/usr/share/openvswitch/scripts/ovs-ctl", "--system-id=random", "--no-monitor", "start").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("start Open vSwitch: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// one executes one run and tells what came of it.
+func (e *experiment) one(ctx context.Context, index int, r run) (err error) {
+	folder := e.plan.folder(r)
+	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755)); err != nil {
+		return err
+	}
+	d, err := startDaemon(ctx, e.plan, r.Policy, folder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	if err := e.network(ctx, index, r, folder); err != nil {
+		return err
+	}
+	page, err := d.metrics(ctx)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "metrics.txt"), []byte(page), 0o644); err != nil {
+		return err
+	}
+	result, err := analyse(e.plan, r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "%-28s %s\n", r.title(), describe(result))
+	return nil
+}
+
+// describe tells a run's outcome in a line.
+func describe(r measure.Run) string {
+	var delays []string
+	for _, v := range r.Viewers {
+		delays = append(delays, fmt.Sprintf("%s %.0f ms from %s", v.Host, v.Delay.P50, v.Source))
+	}
+	return "p50 " + strings.Join(delays, ", ")
+}
+
+// network runs net.py, which does the run, and shows how far it is.
+func (e *experiment) network(ctx context.Context, index int, r run, folder string) error {
+	spec := struct {
+		run
+		Seconds    int    `json:"seconds"`
+		Drain      int    `json:"drain_s"` // longest wait for what is queued at the end of the stream
+		Folder     string `json:"folder"`
+		Clip       string `json:"clip"`
+		Daemon     string `json:"daemon"`
+		Topologies string `json:"topologies"`
+		CDNConfig  string `json:"cdn_config"`
+		PeerConfig string `json:"peer_config"`
+	}{
+		run: r, Seconds: e.plan.Seconds, Drain: e.plan.Seconds, Folder: folder, Clip: e.plan.clip(), Daemon: e.plan.Daemon,
+		Topologies: filepath.Join(e.plan.Repo, "deploy/mininet/livestream.py"),
+		CDNConfig:  filepath.Join(e.plan.Repo, "deploy/mininet/cdn.conf"),
+		PeerConfig: filepath.Join(e.plan.Repo, "deploy/peer/nginx.conf"),
+	}
+	text, err := json.MarshalIndent(spec, "", "  ")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(folder, "spec.json")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(folder, "net.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+
+	cmd := exec.CommandContext(ctx, debianPython, "-B", filepath.Join(e.plan.Repo, "test/lab/net.py"), file)
+	cmd.Stderr = log
+	// It has a network to take down.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	events := make(chan event)
+	go func() {
+		defer close(events)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			var v event
+			if json.Unmarshal(lines.Bytes(), &v) == nil {
+				events <- v
+			}
+			fmt.Fprintln(log, lines.Text())
+		}
+	}()
+	failure := e.follow(index, r, events)
+	if err := cmd.Wait(); err != nil {
+		if failure == "" {
+			failure = err.Error()
+		}
+		return fmt.Errorf("%s: see %s", failure, folder)
+	}
+	return nil
+}
+
+// follow shows progress while a run goes on, and returns what it says went wrong.
+func (e *experiment) follow(index int, r run, events <-chan event) (failure string) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	runBegun, doing := time.Now(), "building the network"
+	for {
+		left := max(0, e.took-time.Since(runBegun)) + time.Duration(len(e.plan.Runs)-index-1)*e.took
+		fmt.Fprintf(e.out, "%srun %d of %d: %s: %s; %s elapsed, about %s remaining\n", transient,
+			index+1, len(e.plan.Runs), r.title(), doing, clock(time.Since(e.begun)), clock(left))
+		select {
+		case <-tick.C:
+		case v, open := <-events:
+			if !open {
+				return failure
+			}
+			switch v.Event {
+			case "built":
+				doing = "starting servers"
+			case "publishing":
+				doing = "streaming"
+			case "published":
+				doing = "draining"
+			case "failed":
+				failure = v.Error
+			}
+		}
+	}
+}
+
+// clock is a duration as minutes and seconds.
+func clock(d time.Duration) string {
+	s := int(d.Round(time.Second).Seconds())
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}

@@ -1,0 +1,162 @@
+// Package figure draws the results of the experiment.
+package figure
+
+import (
+	"fmt"
+	"image/color"
+	"io"
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+
+	"github.com/ofctl-live/ofctl-live/test/lab/measure"
+)
+
+// Colours that stay apart for the colour-blind, after Okabe and Ito (2008).
+var (
+	vermilion = color.NRGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff}
+	blue      = color.NRGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0xff}
+	ink       = color.NRGBA{R: 0x22, G: 0x22, B: 0x22, A: 0xff}
+	faint     = color.NRGBA{R: 0xdd, G: 0xdd, B: 0xdd, A: 0xff}
+)
+
+const (
+	panelWidth  = 16 * vg.Centimeter
+	panelHeight = 9 * vg.Centimeter
+	dpi         = 160
+)
+
+// Delays writes a PNG: for each topology and number of viewers a panel with the delay of every frame over the time it
+// was published, direct against bypass, and the least the path allows. Backlog is left out.
+func Delays(w io.Writer, s measure.Summary) error {
+	var panels []*plot.Plot
+	for _, group := range groups(s) {
+		p, err := panel(group)
+		if err != nil {
+			return err
+		}
+		panels = append(panels, p)
+	}
+	if len(panels) == 0 {
+		return fmt.Errorf("plot: no runs")
+	}
+	columns := min(len(panels), 3)
+	rows := (len(panels) + columns - 1) / columns
+	img := vgimg.NewWith(vgimg.UseWH(vg.Length(columns)*panelWidth, vg.Length(rows)*panelHeight), vgimg.UseDPI(dpi))
+	canvas := draw.New(img)
+	tiles := draw.Tiles{Rows: rows, Cols: columns, PadTop: 4 * vg.Millimeter, PadBottom: 4 * vg.Millimeter,
+		PadLeft: 4 * vg.Millimeter, PadRight: 6 * vg.Millimeter, PadX: 8 * vg.Millimeter, PadY: 8 * vg.Millimeter}
+	for i, p := range panels {
+		p.Draw(tiles.At(canvas, i%columns, i/columns))
+	}
+	_, err := vgimg.PngCanvas{Canvas: img}.WriteTo(w)
+	return err
+}
+
+// groups gathers runs that differ in policy alone, in the order they were run.
+func groups(s measure.Summary) [][]measure.Run {
+	var order [][]measure.Run
+	index := make(map[string]int)
+	for _, r := range s.Runs {
+		key := fmt.Sprintf("%s %d %s", r.Topology, len(r.Viewers), r.Peer)
+		i, seen := index[key]
+		if !seen {
+			i = len(order)
+			index[key] = i
+			order = append(order, nil)
+		}
+		order[i] = append(order[i], r)
+	}
+	return order
+}
+
+func panel(runs []measure.Run) (*plot.Plot, error) {
+	p := plot.New()
+	viewers := "1 viewer"
+	if n := len(runs[0].Viewers); n > 1 {
+		viewers = fmt.Sprintf("%d viewers", n)
+	}
+	style(p, fmt.Sprintf("%s topology, %s", runs[0].Topology, viewers))
+
+	var highest, latest float64
+	floors := make(map[float64]bool)
+	for _, r := range runs {
+		var points plotter.XYs
+		var delays []measure.Delivery
+		for _, v := range r.Viewers {
+			floors[v.Floor] = true
+			for _, d := range v.Match().Live() {
+				x, y := d.Frame.At.Sub(v.Start()).Seconds(), float64(d.Delay().Microseconds())/1000
+				points = append(points, plotter.XY{X: x, Y: y})
+				highest, latest = max(highest, y), max(latest, x)
+			}
+			delays = append(delays, v.Match().Live()...)
+		}
+		if len(points) == 0 {
+			continue
+		}
+		scatter, err := plotter.NewScatter(points)
+		if err != nil {
+			return nil, err
+		}
+		colour := vermilion
+		if r.Policy == "bypass" {
+			colour = blue
+		}
+		key := draw.GlyphStyle{Color: colour, Radius: 3, Shape: draw.CircleGlyph{}}
+		colour.A = 0x80
+		scatter.GlyphStyle = draw.GlyphStyle{Color: colour, Radius: 1.1, Shape: draw.CircleGlyph{}}
+		p.Add(scatter)
+		p.Legend.Add(fmt.Sprintf("%s: p50 %.0f ms, p99 %.0f ms", r.Policy, measure.SpreadOf(delays).P50, measure.SpreadOf(delays).P99), dot{key})
+	}
+	latest = math.Ceil(max(latest, 1))
+	named := false
+	for floor := range floors {
+		line, err := plotter.NewLine(plotter.XYs{{X: 0, Y: floor}, {X: latest, Y: floor}})
+		if err != nil {
+			return nil, err
+		}
+		line.LineStyle = draw.LineStyle{Color: ink, Width: 1, Dashes: []vg.Length{4, 3}}
+		p.Add(line)
+		if !named {
+			p.Legend.Add("least the path allows", line)
+			named = true
+		}
+	}
+	p.X.Min, p.X.Max = 0, latest
+	p.Y.Min, p.Y.Max = 0, highest*1.35 // room for the legend
+	return p, nil
+}
+
+// style sets what all panels share.
+func style(p *plot.Plot, title string) {
+	p.Title.Text = title
+	p.X.Label.Text = "time the frame was published, s"
+	p.Y.Label.Text = "delay of the frame at the viewer, ms"
+	sans := func(size vg.Length) font.Font { return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size} }
+	p.Title.TextStyle.Font = sans(13)
+	p.Title.Padding = 2 * vg.Millimeter
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Label.TextStyle.Font = sans(10)
+		axis.Tick.Label.Font = sans(9)
+		axis.Color, axis.Label.TextStyle.Color, axis.Tick.Label.Color, axis.Tick.Color = ink, ink, ink, ink
+	}
+	p.Legend.TextStyle.Font = sans(10)
+	p.Legend.Top = true
+	p.Legend.YOffs = -1 * vg.Millimeter
+	p.Legend.XOffs = -1 * vg.Millimeter
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color = color.Transparent, faint
+	p.Add(grid)
+}
+
+// A dot is a policy's mark in the legend, larger than its points.
+type dot struct{ draw.GlyphStyle }
+
+// Thumbnail draws the mark.
+func (d dot) Thumbnail(c *draw.Canvas) { c.DrawGlyph(d.GlyphStyle, c.Center()) }

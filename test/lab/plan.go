@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A plan is everything an experiment needs to know, in a form that can be handed into another kernel. Paths are absolute.
+type plan struct {
+	Repo    string `json:"repo"`   // root of the repository
+	Out     string `json:"out"`    // results; everything written goes there
+	Daemon  string `json:"daemon"` // the ofctl-live binary
+	Config  string `json:"config"` // its configuration
+	Seconds int    `json:"seconds"`
+	Runs    []run  `json:"runs"`
+}
+
+// A run is one topology under one policy. It is also most of what net.py reads.
+type run struct {
+	Topology string   `json:"topology"`
+	Policy   string   `json:"policy"`
+	Peer     string   `json:"peer"`
+	Viewers  []viewer `json:"viewers"`
+}
+
+// A viewer is a player on a host. It joins so many seconds after the broadcaster, before it if negative.
+type viewer struct {
+	Host   string  `json:"host"`
+	Player string  `json:"player"`
+	Join   float64 `json:"join_s"`
+}
+
+// Policies and peers that runs can have.
+var (
+	policyNames = []string{"direct", "bypass"}
+	peerNames   = []string{"nginx", "relay"}
+)
+
+func (r run) name() string {
+	return fmt.Sprintf("%s-%d-%s-%s", r.Topology, len(r.Viewers), r.Policy, r.Peer)
+}
+
+// title is the run as people are told of it.
+func (r run) title() string {
+	return fmt.Sprintf("%s, %d %s, %s", r.Topology, len(r.Viewers), plural(len(r.Viewers), "viewer"), r.Policy)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// audience returns n viewers, of different players in turn. Most join while the stream is on, half a second apart; of
+// several the last has been waiting for the broadcaster.
+func audience(n int) []viewer {
+	players := []string{"ffmpeg", "rtmpdump", "mplayer"}
+	viewers := make([]viewer, n)
+	for i := range viewers {
+		viewers[i] = viewer{
+			Host:   fmt.Sprintf("hv%d", i+1),
+			Player: players[i%len(players)],
+			Join:   1 + 0.5*float64(i),
+		}
+	}
+	if n > 1 {
+		viewers[n-1].Join = -2
+	}
+	return viewers
+}
+
+// pair returns the same run under each policy.
+func pair(topology string, viewers int, peer string) []run {
+	var runs []run
+	for _, policy := range policyNames {
+		runs = append(runs, run{Topology: topology, Policy: policy, Peer: peer, Viewers: audience(viewers)})
+	}
+	return runs
+}
+
+// The named sets of runs.
+func runsOf(set, peer string) ([]run, error) {
+	switch set {
+	case "demo":
+		return pair("single", 1, peer), nil
+	case "lab":
+		runs := pair("single", 1, peer)
+		runs = append(runs, pair("single", 4, peer)...)
+		return append(runs, pair("multi", 4, peer)...), nil
+	}
+	return nil, fmt.Errorf("no set of runs is called %q: demo and lab are", set)
+}
+
+// setup is how long a run takes besides its stream, until it is known better.
+const setup = 30 * time.Second
+
+func (p plan) folder(r run) string { return filepath.Join(p.Out, "runs", r.name()) }
+func (p plan) clip() string        { return filepath.Join(p.Out, "runs", "clip.flv") }
+
+func (p plan) write(path string) error {
+	b, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
+}
+
+func readPlan(path string) (plan, error) {
+	var p plan
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return p, err
+	}
+	return p, json.Unmarshal(b, &p)
+}
