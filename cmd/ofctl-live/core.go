@@ -1,15 +1,129 @@
 package main
 
 import (
-	"errors"
+	"context"
+	"fmt"
+	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/ofctl-live/ofctl-live/controller"
+	"github.com/ofctl-live/ofctl-live/internal/api"
 	"github.com/ofctl-live/ofctl-live/internal/config"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/policies"
 )
 
-// newController joins the controller with its policies.
-func newController(*config.Config, *logrus.Logger, prometheus.Registerer) (core, error) {
-	return nil, errors.New("this build has no controller yet")
+// joined is the controller joined with its policies.
+type joined struct {
+	*controller.Controller
+	options policies.Options
 }
+
+// newController joins the controller with the policies that the configuration names.
+func newController(cfg *config.Config, log *logrus.Logger, reg prometheus.Registerer) (core, error) {
+	settings, err := settingsOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	t := cfg.Controller
+	c, err := controller.New(controller.Options{
+		Settings: settings, Log: log, Registerer: reg,
+		HandshakeTimeout: t.HandshakeTimeout, EchoInterval: t.EchoInterval, LLDPInterval: t.LLDPInterval,
+		ProbeInterval: t.ProbeInterval, SessionIdle: t.SessionIdleTimeout, AuditInterval: t.AuditInterval,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &joined{Controller: c, options: policyOptions(cfg)}, nil
+}
+
+func policyOptions(cfg *config.Config) policies.Options {
+	return policies.Options{Strategy: cfg.Bypass.Strategy, Margin: cfg.Bypass.Margin}
+}
+
+// settingsOf is what of a configuration may change while the daemon runs.
+func settingsOf(cfg *config.Config) (controller.Settings, error) {
+	var s controller.Settings
+	var err error
+	if s.Policy, err = policies.New(cfg.Policy, policyOptions(cfg)); err != nil {
+		return s, err
+	}
+	s.ByService = make(map[string]controller.Policy)
+	for _, svc := range cfg.Services {
+		s.Services = append(s.Services, stream.Service{Name: svc.Name, Address: svc.Address.As4(), Port: svc.Port})
+		if svc.Policy == "" {
+			continue
+		}
+		if s.ByService[svc.Name], err = policies.New(svc.Policy, policyOptions(cfg)); err != nil {
+			return s, err
+		}
+	}
+	for _, p := range cfg.Peers {
+		s.Peers = append(s.Peers, stream.Peer{
+			Name: p.Name, Address: p.Address.As4(), Port: p.Port, MaxViewers: p.MaxViewers, DSCP: p.Upstream.DSCP,
+		})
+	}
+	return s, nil
+}
+
+// Run implements core.
+func (j *joined) Run(ctx context.Context, listeners []net.Listener) error {
+	return j.Controller.Run(ctx, listeners...)
+}
+
+// Apply implements core.
+func (j *joined) Apply(next *config.Config) error {
+	s, err := settingsOf(next)
+	if err != nil {
+		return err
+	}
+	j.options = policyOptions(next)
+	j.Set(s)
+	return nil
+}
+
+// Policy implements api.Policies.
+func (j *joined) Policy() api.Policy {
+	s := j.Settings()
+	p := api.Policy{Policy: s.Policy.Name(), Services: make(map[string]string)}
+	for _, svc := range s.Services {
+		p.Services[svc.Name] = p.Policy
+		if own, ok := s.ByService[svc.Name]; ok {
+			p.Services[svc.Name] = own.Name()
+		}
+	}
+	return p
+}
+
+// SetPolicy implements api.Policies. Without a service it holds for all, those with a policy of their own included.
+func (j *joined) SetPolicy(_ context.Context, change api.PolicyChange) error {
+	p, err := policies.New(change.Policy, j.options)
+	if err != nil {
+		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
+	s := j.Settings()
+	if change.Service == "" {
+		s.Policy, s.ByService = p, nil
+		j.Set(s)
+		return nil
+	}
+	byService := map[string]controller.Policy{change.Service: p}
+	known := false
+	for _, svc := range s.Services {
+		known = known || svc.Name == change.Service
+		if own, ok := s.ByService[svc.Name]; ok && svc.Name != change.Service {
+			byService[svc.Name] = own
+		}
+	}
+	if !known {
+		return fmt.Errorf("%w: no service %q", api.ErrInvalid, change.Service)
+	}
+	s.ByService = byService
+	j.Set(s)
+	return nil
+}
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

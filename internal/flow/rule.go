@@ -27,10 +27,9 @@ type Key struct {
 func (r Rule) Key() Key { return Key{r.Match.Normalized(), r.Priority} }
 
 // Same reports whether two rules of one key do the same thing under the same cookie. Timeouts are compared too: a rule
-// with a shorter one than wished would expire under its session.
+// with a shorter one than wished would expire under its session. Notify is not, for no switch reports it back.
 func (r Rule) Same(o Rule) bool {
-	return r.Cookie == o.Cookie && r.Idle == o.Idle && r.Notify == o.Notify &&
-		slices.EqualFunc(r.Actions, o.Actions, sameAction)
+	return r.Cookie == o.Cookie && r.Idle == o.Idle && slices.EqualFunc(r.Actions, o.Actions, sameAction)
 }
 
 // sameAction compares two actions. One that carries raw bytes (a vendor's, an unknown one) equals nothing: it is none of

@@ -64,3 +64,14 @@ func Pair(src, dst ofproto.MAC) ofproto.Match {
 	m.DLSrc, m.DLDst = src, dst
 	return m
 }
+
+// Probe catches what a peer answers to a SYN that the controller sent it in a service's name.
+func Probe(p stream.Peer, svc stream.Service, port uint16) flow.Rule {
+	r := toController(flow.KindProbe, flow.PriorityProbe, func(m *ofproto.Match) {
+		m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto | ofproto.WildTPSrc | ofproto.WildTPDst
+		m.Wildcards = m.Wildcards.WithNWSrcBits(32).WithNWDstBits(32)
+		m.DLType, m.NWProto = etherTypeIPv4, protoTCP
+		m.NWSrc, m.TPSrc, m.NWDst, m.TPDst = p.Address, p.Port, svc.Address, port
+	})
+	return r
+}

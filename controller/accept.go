@@ -1,0 +1,133 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+const (
+	maxHalfOpen  = 4096             // connections that have not finished the handshake
+	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is gone
+)
+
+// accept takes connections until the listener closes. Each gets a goroutine of its own.
+func (c *Controller) accept(ctx context.Context, g *errgroup.Group, l net.Listener) error {
+	halfOpen := make(chan struct{}, maxHalfOpen)
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			c.log.WithError(err).Warn("accept failed; trying again")
+			time.Sleep(50 * time.Millisecond) // out of descriptors, most likely: let some close
+			continue
+		}
+		select {
+		case halfOpen <- struct{}{}:
+		default:
+			c.metrics.refused.Inc()
+			_ = nc.Close()
+			continue
+		}
+		g.Go(func() error {
+			c.serve(ctx, nc, func() { <-halfOpen })
+			return nil
+		})
+	}
+}
+
+// serve speaks to one switch from its first byte to its last; settled is called once it is no longer half-open.
+func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
+	log := c.log.WithField("remote", nc.RemoteAddr().String())
+	if !c.track(ctx, nc) {
+		settled()
+		return
+	}
+	defer c.untrack(nc)
+	_ = nc.SetReadDeadline(time.Now().Add(c.o.HandshakeTimeout))
+	conn := ofproto.NewConn(nc, ofproto.ConnOptions{WriteTimeout: writeTimeout, Now: time.Now})
+	d, early, err := c.shakeHands(conn, log)
+	settled()
+	if err != nil {
+		c.metrics.handshakes.WithLabelValues("failed").Inc()
+		log.WithError(err).Warn("switch refused")
+		return
+	}
+	_ = nc.SetReadDeadline(time.Time{})
+	d.remote, d.since = nc.RemoteAddr().String(), time.Now()
+	if err := c.register(d); err != nil {
+		c.metrics.handshakes.WithLabelValues("duplicate").Inc()
+		d.log.WithError(err).Warn("switch refused")
+		return
+	}
+	c.metrics.handshakes.WithLabelValues("up").Inc()
+	d.log.WithField("ports", len(d.ports)).Info("switch up")
+	err = d.run(early)
+	c.unregister(d)
+	d.log.WithField("cause", fmt.Sprint(err)).Info("switch down")
+}
+
+// track notes a connection so that Run can end it; it answers false where Run is already over.
+func (c *Controller) track(ctx context.Context, nc net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ctx.Err() != nil {
+		_ = nc.Close()
+		return false
+	}
+	c.conns[nc] = struct{}{}
+	return true
+}
+
+func (c *Controller) untrack(nc net.Conn) {
+	_ = nc.Close()
+	c.mu.Lock()
+	delete(c.conns, nc)
+	c.mu.Unlock()
+}
+
+// register makes a switch known. Where its datapath id is connected already, the older connection is challenged: only if
+// it does not answer does the newer one take its place, so that nobody can evict a switch by claiming its name.
+func (c *Controller) register(d *datapath) error {
+	for {
+		c.mu.Lock()
+		old, taken := c.switches[d.dpid]
+		if !taken {
+			c.switches[d.dpid] = d
+			c.mu.Unlock()
+			c.metrics.switches.Inc()
+			d.start()
+			return nil
+		}
+		c.mu.Unlock()
+		if old.alive(challengeTimeout) {
+			return fmt.Errorf("datapath %v is connected already and alive", d.dpid)
+		}
+		old.log.Warn("no answer to a challenge by a newer connection: closed")
+		_ = old.conn.Close()
+		c.unregister(old)
+	}
+}
+
+// unregister forgets a connection; the switch stays on the map, for its flows go on without us. It may be called twice.
+func (c *Controller) unregister(d *datapath) {
+	c.mu.Lock()
+	current := c.switches[d.dpid] == d
+	if current {
+		delete(c.switches, d.dpid)
+	}
+	c.mu.Unlock()
+	if current {
+		c.metrics.switches.Dec()
+		d.table.disconnect(d)
+		d.metrics.forget()
+	}
+}

@@ -1,0 +1,142 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// connection handles a packet to a service that no rule was for: the first of a new connection, which is the only moment
+// to decide who serves it (design §2), or one of a connection whose rules are gone.
+func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
+	p := &d.packet.peek
+	if d.ofRelay() {
+		return d.handsOff(snap)
+	}
+	if snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}) {
+		if _, known := d.c.sessions.Load(d.tuple()); !known {
+			return d.forward(snap) // its own switch decides; here it only passes
+		}
+	}
+	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
+	var s, replaced *session
+	fresh := false
+	d.c.sessions.Update(d.tuple(), func(old *session, ok bool) (*session, bool) {
+		if ok && (!first || old.ISN == p.Seq) {
+			s = old
+			return old, true
+		}
+		replaced, fresh = old, true
+		if first {
+			s = d.c.decide(d, snap, svc)
+		} else {
+			s = d.c.passOn(d, svc)
+		}
+		return s, true
+	})
+	if replaced != nil {
+		replaced.end("its port was used again")
+	}
+	if fresh {
+		s.begin(d, snap)
+		return nil
+	}
+	return s.again(d, snap)
+}
+
+func (d *datapath) tuple() stream.Tuple {
+	p := &d.packet.peek
+	return stream.Tuple{Client: p.SrcIP, ClientPort: p.SrcPort, Service: p.DstIP, ServicePort: p.DstPort}
+}
+
+// ofRelay reports whether the packet is a relay's own: it comes from a peer's host and, where a player lives there too,
+// bears the relay's mark.
+func (d *datapath) ofRelay() bool {
+	p := &d.packet.peek
+	relay, ok := d.c.settings().peers.byAddress[p.SrcIP]
+	return ok && (relay.DSCP == 0 || p.TOS>>2 == relay.DSCP)
+}
+
+// handsOff lets a relay's own connection go its normal path, undecided, and puts the rule for it on this switch.
+func (d *datapath) handsOff(snap *topo.Snapshot) error {
+	p := &d.packet.peek
+	h, ok := snap.Host(p.Dst)
+	if !ok {
+		return d.broadcast(snap)
+	}
+	out, ok := snap.NextPort(d.dpid, h.At)
+	if !ok || out == d.packet.in.InPort {
+		return nil
+	}
+	relay := d.c.settings().peers.byAddress[p.SrcIP]
+	hop := topo.Hop{DPID: d.dpid, In: d.packet.in.InPort, Out: out}
+	rule := steer.HandsOff(relay.Address, relay.DSCP, d.tuple(), hop, d.c.idleSeconds())
+	d.table.install([]flow.Rule{rule}, "", nil)
+	return d.send(d.packet.output(out))
+}
+
+// decide asks the policy who serves a new connection, and takes the place at the peer that it names.
+func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Service) *session {
+	s := c.newSession(d, svc)
+	now := c.settings()
+	policy, set := now.policyOf(svc.Name), now.peers
+	s.Policy = policy.Name()
+	request := stream.Request{
+		Tuple: s.Tuple, Service: *svc, DialedMAC: s.DialedMAC, At: topo.Point{DPID: d.dpid, Port: d.packet.in.InPort},
+	}
+	for range len(set.order) + 1 { // each round but the last finds another peer full
+		choice := policy.Source(stream.View{Snapshot: snap, Peers: set.candidates(snap)}, request)
+		s.Reason = choice.Reason
+		if choice.Peer == nil {
+			break
+		}
+		if p := set.byName[choice.Peer.Name]; p.reserve() {
+			s.peer = p
+			s.Source = stream.Source{Name: p.Name, MAC: choice.Peer.Host.MAC, Address: p.Address, Port: p.Port}
+			break
+		}
+	}
+	return s
+}
+
+// passOn is the session of a connection that nobody here saw begin: it goes to whom it dialled, never elsewhere.
+func (c *Controller) passOn(d *datapath, svc *stream.Service) *session {
+	s := c.newSession(d, svc)
+	s.Policy, s.Reason = c.settings().policyOf(svc.Name).Name(), "connection older than the controller's knowledge of it: to the address it dialled"
+	return s
+}
+
+func (c *Controller) newSession(d *datapath, svc *stream.Service) *session {
+	p := &d.packet.peek
+	t := d.tuple()
+	return &session{c: c, Session: stream.Session{
+		Tuple: t, Service: svc.Name, ClientMAC: p.Src, DialedMAC: p.Dst, ISN: p.Seq, Started: time.Now(),
+		Source: stream.Source{Name: stream.CDN, MAC: p.Dst, Address: t.Service, Port: t.ServicePort},
+	}}
+}
+
+func (c *Controller) idleSeconds() uint16 { return uint16(c.o.SessionIdle / time.Second) }
+
+// held is a packet that waits for its connection's rules.
+type held struct {
+	d     *datapath
+	in    ofproto.Port
+	frame []byte
+}
+
+func (d *datapath) hold() *held {
+	return &held{d, d.packet.in.InPort, append([]byte(nil), d.packet.in.Data...)}
+}
+
+// release sends a held packet on with the same actions as all that follow it.
+func (h *held) release(actions []ofproto.Action) {
+	_ = h.d.conn.Write(h.d.nextXID(), &ofproto.PacketOut{
+		BufferID: ofproto.NoBuffer, InPort: h.in, Actions: actions, Data: h.frame,
+	})
+	h.d.kick()
+}

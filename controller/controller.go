@@ -1,0 +1,206 @@
+// Package controller runs the OpenFlow 1.0 side of the daemon: it accepts switches, keeps their tables as wished, learns
+// where everybody is, and carries out what the policy decides for each new connection.
+//
+// What can be computed without a network lives elsewhere (topo, flow, steer, policies); here is what waits, sends and
+// measures. Each switch has one goroutine that reads and acts. It takes no lock that another switch's packets need:
+// it reads the topology's snapshot, and writes to its own connection.
+package controller
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A Policy chooses where each new connection is served from; see package policies. Source must be pure: it is called from
+// many goroutines at once.
+type Policy interface {
+	Name() string
+	Source(stream.View, stream.Request) stream.Choice
+}
+
+// Options is what a Controller needs. Policy is required; the rest has defaults.
+type Options struct {
+	Settings
+	Log        logrus.FieldLogger    // default: logrus's standard logger
+	Registerer prometheus.Registerer // default: none; metrics are kept and not exported
+
+	HandshakeTimeout time.Duration // accept -> up; default 10 s
+	EchoInterval     time.Duration // silence after which a switch is asked for a sign of life; default 5 s
+	LLDPInterval     time.Duration // between probes of one port; default 5 s
+	ProbeInterval    time.Duration // between probes of one peer or service; default 2 s
+	SessionIdle      time.Duration // silence after which a session's rules go; default and least 180 s, whole seconds
+	AuditInterval    time.Duration // between comparisons of a switch's table with what it should be; default 60 s
+}
+
+func (o *Options) setDefaults() error {
+	if o.Policy == nil {
+		return errors.New("controller: no policy")
+	}
+	if o.Log == nil {
+		o.Log = logrus.StandardLogger()
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		is    time.Duration
+	}{
+		{&o.HandshakeTimeout, 10 * time.Second}, {&o.EchoInterval, 5 * time.Second}, {&o.LLDPInterval, 5 * time.Second},
+		{&o.ProbeInterval, 2 * time.Second}, {&o.SessionIdle, minSessionIdle}, {&o.AuditInterval, time.Minute},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.is
+		}
+	}
+	if o.SessionIdle < minSessionIdle || o.SessionIdle > maxIdle {
+		return fmt.Errorf("controller: session idle timeout %v: must be within %v and %v, or parked viewers are cut off",
+			o.SessionIdle, minSessionIdle, maxIdle)
+	}
+	return nil
+}
+
+const (
+	minSessionIdle = 180 * time.Second    // a paused RTMP player is silent but for a ping a minute
+	maxIdle        = 0xffff * time.Second // idle_timeout has 16 bits
+)
+
+// A Controller is one running control plane. Make one with New and start it with Run.
+type Controller struct {
+	o       Options
+	log     logrus.FieldLogger
+	metrics *metrics
+	secret  []byte    // keys the digest in discovery packets
+	epoch   time.Time // zero of the timestamps in them
+
+	topo     *topo.Store
+	setMu    sync.Mutex // one Set at a time
+	now      atomic.Pointer[settings]
+	sessions stream.Table[*session]
+	adopted  adoption
+	links    linkWatch
+	probes   prober
+
+	mu       sync.Mutex
+	switches map[ofproto.DPID]*datapath  // connected and up
+	tables   map[ofproto.DPID]*installer // every switch ever seen: what its table should be
+	conns    map[net.Conn]struct{}       // all, also half-open
+}
+
+type endpoint struct {
+	address ofproto.IPv4
+	port    uint16
+}
+
+// New makes a controller that listens to nobody yet.
+func New(o Options) (*Controller, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	c := &Controller{
+		o: o, log: o.Log, metrics: newMetrics(o.Registerer), secret: make([]byte, 32), epoch: time.Now(),
+		topo: topo.NewStore(), switches: make(map[ofproto.DPID]*datapath), tables: make(map[ofproto.DPID]*installer),
+		conns: make(map[net.Conn]struct{}),
+	}
+	if _, err := rand.Read(c.secret); err != nil {
+		return nil, fmt.Errorf("controller: no random key: %w", err)
+	}
+	c.Set(o.Settings)
+	return c, nil
+}
+
+// Run serves switches on the listeners until ctx ends, then closes listeners and connections and leaves every flow in
+// place. It returns nil after a clean end.
+func (c *Controller) Run(ctx context.Context, listeners ...net.Listener) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		g.Go(func() error { return c.accept(ctx, g, l) })
+	}
+	g.Go(func() error { return c.every(ctx, c.o.EchoInterval, c.keepAlive) })
+	g.Go(func() error { return c.every(ctx, c.o.LLDPInterval, c.discover) })
+	g.Go(func() error { return c.every(ctx, c.o.ProbeInterval, c.probe) })
+	g.Go(func() error { return c.every(ctx, c.o.AuditInterval, c.housekeep) })
+	<-ctx.Done()
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+	c.mu.Lock()
+	for nc := range c.conns {
+		_ = nc.Close()
+	}
+	c.mu.Unlock()
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// every calls f at each interval until ctx ends.
+func (c *Controller) every(ctx context.Context, interval time.Duration, f func(now time.Time)) error {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-t.C:
+			f(now)
+		}
+	}
+}
+
+// up lists the switches that are up.
+func (c *Controller) up() []*datapath {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*datapath, 0, len(c.switches))
+	for _, d := range c.switches {
+		list = append(list, d)
+	}
+	return list
+}
+
+// datapath finds a switch that is up.
+func (c *Controller) datapath(id ofproto.DPID) (*datapath, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, ok := c.switches[id]
+	return d, ok
+}
+
+// allTables lists what every switch ever seen should hold.
+func (c *Controller) allTables() []*installer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*installer, 0, len(c.tables))
+	for _, t := range c.tables {
+		list = append(list, t)
+	}
+	return list
+}
+
+// table is what a switch's table should be, known before it ever connected and kept while it is away.
+func (c *Controller) table(id ofproto.DPID) *installer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.tables[id]
+	if !ok {
+		t = newInstaller(id, c.metrics, c.settings().base)
+		c.tables[id] = t
+	}
+	return t
+}

@@ -1,0 +1,199 @@
+package controller
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A datapath is one connection to one switch. It dies with the connection; what its table should be outlives it in table.
+type datapath struct {
+	c        *Controller
+	dpid     ofproto.DPID
+	conn     *ofproto.Conn
+	log      logrus.FieldLogger
+	metrics  *switchMetrics
+	remote   string
+	since    time.Time
+	software string // of the switch, from its description
+	xid      atomic.Uint32
+	table    *installer
+	echo     echoes
+	auditing auditing
+	kicked   chan struct{} // others wrote to the connection: flush it
+	closed   chan struct{} // run is over
+
+	have  []ofproto.FlowStat // the table as the handshake found it; nil once compared
+	ports []topo.Port        // as the handshake found them
+
+	pairMu sync.Mutex // pairs are also placed by the goroutines of other switches on a path
+	pairs  map[pair]placedPair
+
+	packet scratch // of the reading goroutine
+}
+
+// scratch is what handling a packet needs, kept from packet to packet so that none costs an allocation.
+type scratch struct {
+	in      ofproto.PacketIn
+	peek    packet.Peeked
+	out     ofproto.PacketOut
+	mod     ofproto.FlowMod
+	actions map[ofproto.Port][]ofproto.Action // one output each
+	flood   []ofproto.Port
+}
+
+func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, log logrus.FieldLogger) *datapath {
+	d := &datapath{
+		c: c, dpid: f.DatapathID, conn: conn, log: log.WithField("dpid", f.DatapathID.String()),
+		metrics: c.metrics.of(f.DatapathID), table: c.table(f.DatapathID),
+		kicked: make(chan struct{}, 1), closed: make(chan struct{}), pairs: make(map[pair]placedPair),
+	}
+	d.packet.actions = make(map[ofproto.Port][]ofproto.Action)
+	for i := range f.Ports {
+		if f.Ports[i].No < ofproto.PortMax {
+			d.ports = append(d.ports, portOf(&f.Ports[i]))
+		}
+	}
+	return d
+}
+
+// start puts the switch on the map and brings its table to what it should be. It runs before the first packet is handled.
+func (d *datapath) start() {
+	d.c.topo.SetSwitch(d.dpid, d.ports)
+	d.c.adopt(d, d.have)
+	sent, kept := d.table.connect(d, d.have)
+	d.log.WithField("sent", sent).WithField("kept", kept).Debug("table compared")
+	d.have = nil
+	d.ping(time.Now())
+	d.discover()
+	d.c.probe(time.Now()) // the first viewer should not wait for the next round
+	d.flush()
+}
+
+// run handles what the switch says until the connection ends, beginning with what it said during the handshake.
+func (d *datapath) run(early [][]byte) error {
+	defer close(d.closed)
+	go d.flushForOthers()
+	if err := d.handleBatch(early); err != nil {
+		return err
+	}
+	for {
+		batch, err := d.conn.ReadBatch()
+		if err != nil {
+			return err
+		}
+		if err := d.handleBatch(batch); err != nil {
+			return err
+		}
+	}
+}
+
+// handleBatch answers in one write all that one read brought. Replies that others wait for are handled before the
+// packets, which may be thousands; within each group the switch's order is kept.
+func (d *datapath) handleBatch(batch [][]byte) error {
+	d.echo.heard()
+	packets := 0
+	for _, frame := range batch {
+		if ofproto.Type(frame[1]) == ofproto.TypePacketIn {
+			packets++
+			continue
+		}
+		if err := d.control(frame); err != nil {
+			return err
+		}
+	}
+	if packets > 0 {
+		for _, frame := range batch {
+			if ofproto.Type(frame[1]) == ofproto.TypePacketIn {
+				if err := d.packetIn(frame); err != nil {
+					return err
+				}
+			}
+		}
+		d.metrics.packetIns.Add(float64(packets))
+	}
+	return d.conn.Flush()
+}
+
+// control handles any message but a packet-in.
+func (d *datapath) control(frame []byte) error {
+	h, m, err := ofproto.Decode(frame)
+	if err != nil {
+		d.metrics.malformed.Inc()
+		d.log.WithError(err).Warn("malformed message")
+		return d.complain(frame, err)
+	}
+	switch m := m.(type) {
+	case *ofproto.EchoRequest:
+		return d.conn.Write(h.XID, &ofproto.EchoReply{Data: m.Data})
+	case *ofproto.EchoReply:
+		d.echo.answered(h.XID)
+	case *ofproto.BarrierReply:
+		d.table.acknowledged(h.XID)
+	case *ofproto.Error:
+		d.refused(h.XID, m)
+	case *ofproto.FlowRemoved:
+		d.removed(m)
+	case *ofproto.PortStatus:
+		d.portChanged(m)
+	case *ofproto.StatsReply:
+		d.audited(h.XID, m)
+	}
+	return nil
+}
+
+// complain tells a switch that it sent nonsense (§5.4.4). The connection goes on where the framing does.
+func (d *datapath) complain(frame []byte, err error) error {
+	h, headerErr := ofproto.ParseHeader(frame)
+	if headerErr != nil {
+		return fmt.Errorf("framing lost: %w", headerErr)
+	}
+	if h.Type == ofproto.TypeError {
+		return nil // answering an error with an error never ends
+	}
+	code := ofproto.RequestBadLen
+	if h.Version != ofproto.Version {
+		code = ofproto.RequestBadVersion
+	}
+	return d.conn.Write(h.XID, &ofproto.Error{
+		ErrType: ofproto.BadRequest, Code: code, Data: append([]byte(nil), frame[:min(len(frame), 64)]...),
+	})
+}
+
+// nextXID numbers a message of this connection.
+func (d *datapath) nextXID() uint32 { return d.xid.Add(1) }
+
+// reserve numbers n messages in a row and returns the first number.
+func (d *datapath) reserve(n uint32) uint32 { return d.xid.Add(n) - n + 1 }
+
+// Write adds a message to what will be sent.
+func (d *datapath) Write(xid uint32, m ofproto.Message) error { return d.conn.Write(xid, m) }
+
+// flush sends what is pending. A failure ends the reading side too, which says so.
+func (d *datapath) flush() { _ = d.conn.Flush() }
+
+// kick has what another switch's goroutine wrote here sent, without that goroutine waiting for this switch.
+func (d *datapath) kick() {
+	select {
+	case d.kicked <- struct{}{}:
+	default: // a flush is already due
+	}
+}
+
+func (d *datapath) flushForOthers() {
+	for {
+		select {
+		case <-d.closed:
+			return
+		case <-d.kicked:
+			d.flush()
+		}
+	}
+}

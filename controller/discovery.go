@@ -1,0 +1,179 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+const (
+	linkMisses = 3 // probes in a row that must be lost before a link is gone
+	// maxLLDPAge is the oldest discovery packet believed: a recorded one must not draw a link later.
+	maxLLDPAge = 10 * time.Second
+)
+
+// linkWatch remembers when each link was last heard, and its recent delays. Its zero value is ready.
+type linkWatch struct {
+	mu    sync.Mutex
+	heard map[topo.Point]*heardLink
+}
+
+type heardLink struct {
+	to    topo.Point
+	at    time.Time
+	delay leastOf
+}
+
+// leastOf is the least of the last few measurements: queues only ever add.
+type leastOf struct {
+	last [6]time.Duration
+	n    int
+}
+
+func (l *leastOf) add(d time.Duration) time.Duration {
+	l.last[l.n%len(l.last)] = max(d, time.Microsecond) // 0 would read as unmeasured
+	l.n++
+	least := l.last[0]
+	for _, d := range l.last[:min(l.n, len(l.last))] {
+		least = min(least, d)
+	}
+	return least
+}
+
+// discover probes every port of every switch and forgets the links that have been silent for too long.
+func (c *Controller) discover(now time.Time) {
+	for _, d := range c.up() {
+		d.discover()
+	}
+	for _, from := range c.links.expire(now.Add(-linkMisses * c.o.LLDPInterval)) {
+		c.cut(from, "no discovery packet came over it any more")
+	}
+}
+
+func (w *linkWatch) expire(before time.Time) (gone []topo.Point) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for from, l := range w.heard {
+		if l.at.Before(before) {
+			gone = append(gone, from)
+			delete(w.heard, from)
+		}
+	}
+	return gone
+}
+
+// discover sends a probe out of each of the switch's ports.
+func (d *datapath) discover() {
+	if sw, ok := d.c.topo.Load().Switch(d.dpid); ok {
+		for _, p := range sw.Ports {
+			d.discoverPort(p)
+		}
+	}
+}
+
+func (d *datapath) discoverPort(p topo.Port) {
+	if !p.Up {
+		return
+	}
+	d.emit(p.No, packet.AppendLLDP(nil, packet.LLDP{
+		Src: p.MAC, DPID: uint64(d.dpid), Port: uint16(p.No), TTL: uint16(linkMisses * d.c.o.LLDPInterval / time.Second),
+		Nonce: uint64(d.nextXID()), Timestamp: int64(time.Since(d.c.epoch)),
+	}, d.c.secret))
+}
+
+// heardLLDP handles a discovery packet: what its digest proves to be ours, and recent, says where the link begins. Its age,
+// less half of each control channel's round trip, is the link's one-way delay.
+func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
+	l, err := packet.ParseLLDP(frame, c.secret)
+	age := time.Since(c.epoch) - time.Duration(l.Timestamp)
+	if err != nil || age < 0 || age > maxLLDPAge {
+		c.metrics.forged.Inc()
+		return
+	}
+	from := topo.Point{DPID: ofproto.DPID(l.DPID), Port: ofproto.Port(l.Port)}
+	to := topo.Point{DPID: d.dpid, Port: port}
+	sender, ok := c.datapath(from.DPID)
+	if !ok || from == to {
+		return
+	}
+	delay := c.links.hear(from, to, time.Now(), age-(sender.echo.roundTrip()+d.echo.roundTrip())/2)
+	if c.topo.SetLink(from, to, delay) {
+		d.log.WithField("from", from).WithField("to", to).WithField("delay", delay.Round(time.Microsecond)).Info("link up")
+		c.metrics.links.Set(float64(len(c.topo.Load().Links())))
+		c.becameLink(from, to)
+	}
+}
+
+func (w *linkWatch) hear(from, to topo.Point, now time.Time, delay time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.heard[from]
+	if !ok || l.to != to {
+		l = &heardLink{to: to}
+		if w.heard == nil {
+			w.heard = make(map[topo.Point]*heardLink)
+		}
+		w.heard[from] = l
+	}
+	l.at = now
+	return l.delay.add(delay)
+}
+
+func (w *linkWatch) forget(from topo.Point) {
+	w.mu.Lock()
+	delete(w.heard, from)
+	w.mu.Unlock()
+}
+
+// cut takes a link off the map and moves what went over it.
+func (c *Controller) cut(from topo.Point, why string) {
+	c.links.forget(from)
+	if !c.topo.CutLink(from) {
+		return
+	}
+	c.log.WithField("from", from).WithField("why", why).Info("link down")
+	c.metrics.links.Set(float64(len(c.topo.Load().Links())))
+	c.reroute(from)
+}
+
+// portChanged handles a PORT_STATUS: a port that comes up is probed at once, one that goes down takes its link with it.
+func (d *datapath) portChanged(m *ofproto.PortStatus) {
+	if m.Port.No >= ofproto.PortMax {
+		return
+	}
+	c, at := d.c, topo.Point{DPID: d.dpid, Port: m.Port.No}
+	p := portOf(&m.Port)
+	p.Seen = time.Now()
+	old, far := topo.Port{}, topo.Point{}
+	if sw, ok := c.topo.Load().Switch(d.dpid); ok {
+		old = sw.Ports[p.No]
+		far = old.Peer
+	}
+	if m.Reason == ofproto.PortDeleted {
+		p.Up = false
+		c.topo.RemovePort(d.dpid, p.No)
+	} else {
+		c.topo.SetPort(d.dpid, p)
+	}
+	switch {
+	case p.Up && !old.Up:
+		d.log.WithField("port", p.No).Info("port up")
+		d.discoverPort(p)
+	case !p.Up && old.Up:
+		d.log.WithField("port", p.No).Info("port down")
+		c.links.forget(at)
+		if far != (topo.Point{}) {
+			c.links.forget(far)
+			c.metrics.links.Set(float64(len(c.topo.Load().Links())))
+			c.reroute(far)
+		}
+		c.reroute(at)
+	}
+}
+
+func portOf(p *ofproto.PhyPort) topo.Port {
+	return topo.Port{No: p.No, MAC: p.HWAddr, Name: p.Name, Up: p.Up(), Seen: time.Now()}
+}

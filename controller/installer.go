@@ -1,0 +1,281 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// errAway says that a switch was not connected when it was needed.
+var errAway = errors.New("switch is not connected")
+
+// A sender is what an installer needs of a connection.
+type sender interface {
+	reserve(n uint32) (first uint32) // n consecutive xids
+	Write(xid uint32, m ofproto.Message) error
+	kick()
+}
+
+// An installer keeps one switch's table: what it should hold, what of that was sent, and what the switch acknowledged by a
+// barrier. It outlives connections; only the wishes survive one.
+type installer struct {
+	dpid    ofproto.DPID
+	metrics *metrics
+
+	mu     sync.Mutex
+	out    sender                   // nil while the switch is away
+	rules  map[flow.Key]*installed  // everything wished for
+	flying map[uint32]*installation // by barrier xid
+	synced bool                     // this process has compared the table at least once
+}
+
+// installed is one wished-for rule and how far it got. Invariant: acked implies sent.
+type installed struct {
+	rule        flow.Rule
+	sent, acked bool
+	ackedAt     time.Time
+}
+
+// An installation is some rules sent together and the barrier that confirms them.
+type installation struct {
+	first  uint32 // xid of the first flow mod; one each, in order, then the barrier
+	rules  []*installed
+	sent   time.Time
+	policy string // of whom the rules serve, for the metrics; "" for the controller's own
+	err    error  // the switch's first complaint
+	done   func(error)
+}
+
+func newInstaller(id ofproto.DPID, m *metrics, base []flow.Rule) *installer {
+	t := &installer{
+		dpid: id, metrics: m, rules: make(map[flow.Key]*installed), flying: make(map[uint32]*installation),
+	}
+	for _, r := range base {
+		t.rules[r.Key()] = &installed{rule: r}
+	}
+	return t
+}
+
+// install wishes for rules, sends what the switch does not already hold, and calls done once a barrier has confirmed all
+// of them, or with the reason why that cannot be. done may be called before install returns; nil: nobody asks.
+func (t *installer) install(rules []flow.Rule, policy string, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	t.mu.Lock()
+	var send []*installed
+	settled := true
+	for _, r := range rules {
+		k := r.Key()
+		have, ok := t.rules[k]
+		if ok && have.sent && have.rule.Same(r) {
+			settled = settled && have.acked
+			continue
+		}
+		have = &installed{rule: r}
+		t.rules[k] = have
+		send = append(send, have)
+	}
+	switch {
+	case t.out == nil:
+		t.mu.Unlock()
+		done(fmt.Errorf("datapath %v: %w", t.dpid, errAway))
+	case len(send) == 0 && settled:
+		t.mu.Unlock()
+		done(nil)
+	default:
+		err := t.send(send, policy, done)
+		t.mu.Unlock()
+		if err != nil {
+			done(err)
+		}
+	}
+}
+
+// send writes rules and a barrier. Under mu.
+func (t *installer) send(rules []*installed, policy string, done func(error)) error {
+	first := t.out.reserve(uint32(len(rules)) + 1)
+	var mod ofproto.FlowMod
+	for i, r := range rules {
+		r.rule.Add(&mod)
+		if err := t.out.Write(first+uint32(i), &mod); err != nil {
+			return err
+		}
+		r.sent = true
+	}
+	barrier := first + uint32(len(rules))
+	if err := t.out.Write(barrier, &ofproto.BarrierRequest{}); err != nil {
+		return err
+	}
+	t.flying[barrier] = &installation{first: first, rules: rules, sent: time.Now(), policy: policy, done: done}
+	t.metrics.flowMods.Add(float64(len(rules)))
+	t.out.kick()
+	return nil
+}
+
+// remove takes rules away, from the wishes and from the switch.
+func (t *installer) remove(keys []flow.Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var gone []flow.Key
+	for _, k := range keys {
+		if _, ok := t.rules[k]; ok {
+			delete(t.rules, k)
+			gone = append(gone, k)
+		}
+	}
+	if t.out != nil && len(gone) > 0 {
+		t.deleteRules(gone)
+		t.out.kick()
+	}
+}
+
+// drop removes the rules that match.
+func (t *installer) drop(match func(flow.Rule) bool) {
+	t.mu.Lock()
+	var keys []flow.Key
+	for k, r := range t.rules {
+		if match(r.rule) {
+			keys = append(keys, k)
+		}
+	}
+	t.mu.Unlock()
+	t.remove(keys)
+}
+
+// acknowledged handles a barrier reply: what it confirms is applied now, not before.
+func (t *installer) acknowledged(barrier uint32) {
+	t.mu.Lock()
+	in, ok := t.flying[barrier]
+	delete(t.flying, barrier)
+	if ok {
+		now := time.Now()
+		for _, r := range in.rules {
+			r.acked, r.ackedAt = r.sent, now // a rule that failed was unsent by its error
+		}
+	}
+	t.mu.Unlock()
+	if !ok {
+		return
+	}
+	t.metrics.installSeconds(in.policy).Observe(time.Since(in.sent).Seconds())
+	in.done(in.err)
+}
+
+// rejected handles an error that names a flow mod of ours: the wish is given up, and whoever waits is told why. It answers
+// false where the xid is nobody's.
+func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, in := range t.flying {
+		if i := xid - in.first; i < uint32(len(in.rules)) {
+			r := in.rules[i]
+			r.sent, r.acked = false, false
+			if t.rules[r.rule.Key()] == r {
+				delete(t.rules, r.rule.Key())
+			}
+			if in.err == nil {
+				in.err = fmt.Errorf("datapath %v: %w", t.dpid, why)
+			}
+			return r.rule, true
+		}
+	}
+	return flow.Rule{}, false
+}
+
+// expired handles the switch's word that an entry is gone, and answers whether it was wished for. An entry that was
+// replaced since, or is being put back, is still wished for and stays so.
+func (t *installer) expired(k flow.Key) (rule flow.Rule, wished bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.rules[k]
+	if !ok || !r.acked {
+		return flow.Rule{}, false
+	}
+	delete(t.rules, k)
+	return r.rule, true
+}
+
+// connect begins a connection: the switch has the rules in have, and is sent what differs from the wishes, nothing else.
+// Pair rules are left as they are: they expire by themselves.
+func (t *installer) connect(out sender, have []ofproto.FlowStat) (sent, kept int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.out, t.synced = out, true
+	return t.reconcile(have)
+}
+
+// reconcile brings the table to the wishes. Under mu.
+func (t *installer) reconcile(have []ofproto.FlowStat) (sent, kept int) {
+	change := flow.Diff(presentRules(have), t.wishes())
+	now := time.Now()
+	for _, r := range t.rules {
+		r.sent, r.acked, r.ackedAt = true, true, now
+	}
+	var missing []*installed
+	for _, r := range change.Add {
+		w := t.rules[r.Key()]
+		w.sent, w.acked = false, false
+		missing = append(missing, w)
+	}
+	t.deleteRules(change.Delete)
+	if len(missing) > 0 {
+		_ = t.send(missing, "", func(error) {})
+	}
+	t.out.kick()
+	return len(change.Add) + len(change.Delete), len(t.rules) - len(missing)
+}
+
+// presentRules is a table as its switch reports it, pair rules left out: they are not wished for one by one, and expire by
+// themselves.
+func presentRules(have []ofproto.FlowStat) flow.Table {
+	present := make(flow.Table, len(have))
+	for _, s := range have {
+		if r := ruleOf(s); r.Cookie.Kind() != flow.KindPair {
+			present[r.Key()] = r
+		}
+	}
+	return present
+}
+
+// wishes is the table as it should be. Under mu.
+func (t *installer) wishes() flow.Table {
+	want := make(flow.Table, len(t.rules))
+	for k, r := range t.rules {
+		want[k] = r.rule
+	}
+	return want
+}
+
+// deleteRules sends deletions. Under mu, while connected.
+func (t *installer) deleteRules(keys []flow.Key) {
+	var mod ofproto.FlowMod
+	for _, k := range keys {
+		k.Delete(&mod)
+		_ = t.out.Write(t.out.reserve(1), &mod)
+	}
+	t.metrics.flowMods.Add(float64(len(keys)))
+}
+
+// disconnect ends a connection: nobody waits any longer for what flew on it.
+func (t *installer) disconnect(out sender) {
+	t.mu.Lock()
+	if t.out != out {
+		t.mu.Unlock()
+		return
+	}
+	t.out = nil
+	flying := t.flying
+	t.flying = make(map[uint32]*installation)
+	for _, r := range t.rules {
+		r.sent, r.acked = false, false
+	}
+	t.mu.Unlock()
+	for _, in := range flying {
+		in.done(fmt.Errorf("datapath %v: %w", t.dpid, errAway))
+	}
+}

@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// metrics is what the controller counts. Labels are bounded: policies, sources and kinds come from the configuration, and
+// a switch's series go with its connection.
+type metrics struct {
+	install    *prometheus.HistogramVec // by policy
+	packetIns  *prometheus.CounterVec   // by dpid
+	malformed  *prometheus.CounterVec
+	rtt        *prometheus.GaugeVec
+	switches   prometheus.Gauge
+	refused    prometheus.Counter
+	handshakes *prometheus.CounterVec // by result
+	flowMods   prometheus.Counter
+	flowErrors *prometheus.CounterVec // by kind
+	sessions   *prometheus.GaugeVec   // by policy, source
+	decisions  *prometheus.CounterVec
+	bytes      *prometheus.CounterVec // by source
+	links      prometheus.Gauge
+	forged     prometheus.Counter
+	conflicts  prometheus.Counter
+	peerUp     *prometheus.GaugeVec
+	repaired   *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "ofctl", Name: name, Help: help}
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts(opts(name, help)))
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts(opts(name, help)))
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), labels)
+	}
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts(opts(name, help)), labels)
+	}
+	m := &metrics{
+		install: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "ofctl", Name: "flow_install_duration_seconds",
+			Help:    "From the first flow mod written to the barrier reply that confirms them all.",
+			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 18), // 50 us to 6.5 s
+		}, []string{"policy"}),
+		packetIns:  counters("packet_ins_total", "Packets that switches sent to the controller.", "dpid"),
+		malformed:  counters("malformed_messages_total", "Messages that could not be decoded.", "dpid"),
+		rtt:        gauges("control_round_trip_seconds", "Least recent round trip of a switch's control channel.", "dpid"),
+		switches:   gauge("switches_connected", "Switches that are up."),
+		refused:    counter("connections_refused_total", "Connections closed at once because too many were half-open."),
+		handshakes: counters("handshakes_total", "Handshakes by how they ended.", "result"),
+		flowMods:   counter("flow_mods_total", "Flow mods sent, pair rules left out."),
+		flowErrors: counters("flow_errors_total", "Flow mods that a switch refused.", "kind"),
+		sessions:   gauges("sessions", "Connections to services with rules in place.", "policy", "source"),
+		decisions:  counters("decisions_total", "New connections decided.", "policy", "source"),
+		bytes:      counters("session_bytes_total", "Bytes that ended sessions carried on their client's switch.", "source"),
+		links:      gauge("links", "Links between switches, one a direction."),
+		forged:     counter("lldp_rejected_total", "Discovery packets that were not ours, not intact or not recent."),
+		conflicts:  counter("address_conflicts_total", "Times an IPv4 address was claimed by a second host."),
+		peerUp:     gauges("peer_up", "Whether a peer may get new viewers: 1 or 0.", "peer"),
+		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
+	}
+	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
+		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired)
+	return m
+}
+
+// ownPolicy labels what the controller installs for itself.
+const ownPolicy = "none"
+
+func (m *metrics) installSeconds(policy string) prometheus.Observer {
+	if policy == "" {
+		policy = ownPolicy
+	}
+	return m.install.WithLabelValues(policy)
+}
+
+// switchMetrics are one switch's series, looked up once.
+type switchMetrics struct {
+	packetIns, malformed prometheus.Counter
+	rtt                  prometheus.Gauge
+	forget               func()
+}
+
+func (m *metrics) of(d ofproto.DPID) *switchMetrics {
+	id := d.String()
+	return &switchMetrics{
+		packetIns: m.packetIns.WithLabelValues(id), malformed: m.malformed.WithLabelValues(id),
+		rtt: m.rtt.WithLabelValues(id),
+		forget: func() {
+			m.packetIns.DeleteLabelValues(id)
+			m.malformed.DeleteLabelValues(id)
+			m.rtt.DeleteLabelValues(id)
+		},
+	}
+}

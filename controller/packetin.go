@@ -1,0 +1,97 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// packetIn handles one packet that the switch did not know what to do with. With all hosts known it takes no lock that
+// another switch needs, allocates nothing and logs nothing.
+func (d *datapath) packetIn(frame []byte) error {
+	s := &d.packet
+	if err := s.in.DecodeBody(frame[ofproto.HeaderLen:]); err != nil {
+		d.metrics.malformed.Inc()
+		return d.complain(frame, err)
+	}
+	if packet.Peek(s.in.Data, &s.peek) == packet.ErrEthernet {
+		return nil // no addresses: nothing can be done with it, nor learnt from it
+	}
+	if s.peek.EtherType == packet.TypeLLDP {
+		d.c.heardLLDP(d, s.in.InPort, s.in.Data)
+		return nil
+	}
+	if s.in.InPort >= ofproto.PortMax {
+		return nil // the switch's own stack; it has no place on the map
+	}
+	snap := d.learn(d.c.topo.Load(), topo.Point{DPID: d.dpid, Port: s.in.InPort})
+	switch {
+	case s.peek.EtherType == packet.TypeARP && s.peek.ARPOp != 0:
+		return d.arp(snap)
+	case s.peek.Proto == packet.ProtoTCP && s.peek.EtherType == packet.TypeIPv4 && !s.peek.Fragment:
+		if d.probeAnswer() {
+			return nil
+		}
+		if svc, ok := d.c.settings().services[endpoint{s.peek.DstIP, s.peek.DstPort}]; ok {
+			return d.connection(snap, svc)
+		}
+	}
+	return d.forward(snap)
+}
+
+// learn takes from the packet where its sender is, and returns the snapshot to go on with. An ARP packet claims its
+// address; any other IPv4 packet only names one where none is known yet, since a gateway's packets carry everybody's.
+func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
+	p := &d.packet.peek
+	ip := ofproto.IPv4(p.SrcIP)
+	h, known := snap.Host(p.Src)
+	if p.EtherType != packet.TypeARP && known && h.IP != (ofproto.IPv4{}) {
+		ip = ofproto.IPv4{}
+	}
+	if known && h.At == at && (ip == ofproto.IPv4{} || h.IP == ip) {
+		return snap
+	}
+	if snap.IsLink(at) {
+		return snap // other switches' hosts
+	}
+	c := d.c
+	l := c.topo.Learn(p.Src, ip, at, time.Now())
+	switch {
+	case l.Conflict != nil:
+		c.metrics.conflicts.Inc()
+		d.log.WithField("ip", ip).WithField("mac", ofproto.MAC(p.Src)).WithField("was", l.Conflict.MAC).Warn("address claimed by a second host")
+	case l.Moved:
+		d.log.WithField("mac", ofproto.MAC(p.Src)).WithField("from", l.Was).WithField("to", at).Info("host moved")
+		c.hostMoved(p.Src, l.Was)
+	case l.New:
+		d.log.WithField("mac", ofproto.MAC(p.Src)).WithField("ip", ip).WithField("at", at).Debug("host learnt")
+	}
+	return c.topo.Load()
+}
+
+// output is the action list that sends out of one port, built once for each.
+func (s *scratch) output(port ofproto.Port) []ofproto.Action {
+	a, ok := s.actions[port]
+	if !ok {
+		a = []ofproto.Action{ofproto.Output{Port: port}}
+		s.actions[port] = a
+	}
+	return a
+}
+
+// send has the switch do actions to the packet in hand.
+func (d *datapath) send(actions []ofproto.Action) error {
+	s := &d.packet
+	s.out = ofproto.PacketOut{BufferID: ofproto.NoBuffer, InPort: s.in.InPort, Actions: actions, Data: s.in.Data}
+	return d.conn.Write(d.nextXID(), &s.out)
+}
+
+// emit has a switch send a packet of the controller's own out of a port.
+func (d *datapath) emit(port ofproto.Port, frame []byte) {
+	_ = d.conn.Write(d.nextXID(), &ofproto.PacketOut{
+		BufferID: ofproto.NoBuffer, InPort: ofproto.PortNone, Actions: []ofproto.Action{ofproto.Output{Port: port}}, Data: frame,
+	})
+	d.kick()
+}

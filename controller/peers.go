@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"sync/atomic"
+
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A peer is a configured peer and how it stands.
+type peer struct {
+	stream.Peer
+	viewers *atomic.Int64 // sessions that it serves
+	health  *atomic.Pointer[health]
+}
+
+type health struct {
+	ok  bool
+	why string // why not
+}
+
+var unprobed = &health{why: "not yet probed"}
+
+// reserve takes one place of the peer's room; it answers false where there is none left.
+func (p *peer) reserve() bool {
+	for {
+		n := p.viewers.Load()
+		if p.MaxViewers > 0 && n >= int64(p.MaxViewers) {
+			return false
+		}
+		if p.viewers.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (p *peer) release() { p.viewers.Add(-1) }
+
+// A peerSet is all the peers of one settings.
+type peerSet struct {
+	order     []*peer
+	byName    map[string]*peer
+	byAddress map[ofproto.IPv4]*peer // where several share a host: any of them
+	byService map[endpoint]*peer
+}
+
+// newPeerSet makes a set. A peer that was known under the same name and address keeps its health and its viewers.
+func newPeerSet(list []stream.Peer, known *peerSet) *peerSet {
+	s := &peerSet{
+		byName: make(map[string]*peer), byAddress: make(map[ofproto.IPv4]*peer), byService: make(map[endpoint]*peer),
+	}
+	for _, p := range list {
+		n := known.keep(p)
+		s.order = append(s.order, n)
+		s.byName[p.Name], s.byAddress[p.Address], s.byService[endpoint{p.Address, p.Port}] = n, n, n
+	}
+	return s
+}
+
+func (s *peerSet) keep(p stream.Peer) *peer {
+	n := &peer{Peer: p, viewers: new(atomic.Int64), health: new(atomic.Pointer[health])}
+	n.health.Store(unprobed)
+	if s == nil {
+		return n
+	}
+	if old := s.byName[p.Name]; old != nil && old.Address == p.Address && old.Port == p.Port {
+		n.viewers, n.health = old.viewers, old.health
+	}
+	return n
+}
+
+// candidates is the peers as a policy may see them.
+func (s *peerSet) candidates(snap *topo.Snapshot) []stream.Candidate {
+	list := make([]stream.Candidate, len(s.order))
+	for i, p := range s.order {
+		h, _ := snap.HostByIP(p.Address)
+		state := p.health.Load()
+		list[i] = stream.Candidate{
+			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Viewers: int(p.viewers.Load()),
+		}
+	}
+	return list
+}

@@ -1,0 +1,258 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// The controller has no address in the network it runs. It asks as others would: for a host by ARP from nobody (RFC 5227
+// §2.1.1, which any host answers), for a peer's service by a SYN that seems to come from the service the peer stands in for.
+
+// probeMAC is the locally administered address that answers to ARP probes come back to.
+var probeMAC = ofproto.MAC{0x02, 'o', 'f', 'c', 't', 'l'}
+
+const (
+	probePort   = 61535 // source port of SYN probes, above Linux's ephemeral range (32768-60999)
+	probeMisses = 3     // answers in a row that must be missing before a peer is unwell
+)
+
+// prober remembers what was asked and when. Its zero value is ready.
+type prober struct {
+	mu    sync.Mutex
+	hosts map[ofproto.IPv4]*hostProbe
+	peers map[endpoint]*peerProbe
+}
+
+type hostProbe struct {
+	sent  time.Time
+	open  bool
+	delay leastOf
+}
+
+type peerProbe struct {
+	seq    uint32
+	misses int
+	open   bool
+}
+
+// probe asks for every service and peer: where it is, how far, and of peers whether they serve.
+func (c *Controller) probe(time.Time) {
+	snap := c.topo.Load()
+	for _, ip := range c.probedHosts() {
+		c.probeHost(snap, ip)
+	}
+	for _, p := range c.settings().peers.order {
+		c.probePeer(snap, p)
+	}
+}
+
+func (c *Controller) probedHosts() []ofproto.IPv4 {
+	seen := make(map[ofproto.IPv4]bool)
+	var list []ofproto.IPv4
+	add := func(ip ofproto.IPv4) {
+		if !seen[ip] {
+			seen[ip] = true
+			list = append(list, ip)
+		}
+	}
+	for _, s := range c.settings().Services {
+		add(s.Address)
+	}
+	for _, p := range c.settings().peers.order {
+		add(p.Address)
+	}
+	return list
+}
+
+// probeHost asks for an address at its port, or at every edge port while nobody knows where it is.
+func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4) {
+	c.probes.asked(ip, time.Now())
+	ask := packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC, TargetIP: ip}
+	if h, ok := snap.HostByIP(ip); ok {
+		if d, ok := c.datapath(h.At.DPID); ok {
+			ask.Dst = h.MAC
+			d.emit(h.At.Port, packet.AppendARP(nil, ask))
+		}
+		return
+	}
+	frame := packet.AppendARP(nil, ask)
+	for _, d := range c.up() {
+		sw, _ := snap.Switch(d.dpid)
+		if sw == nil {
+			continue
+		}
+		for _, p := range sw.Ports {
+			if p.Up && !p.IsLink() {
+				d.emit(p.No, frame)
+			}
+		}
+	}
+}
+
+func (w *prober) asked(ip ofproto.IPv4, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hosts == nil {
+		w.hosts = make(map[ofproto.IPv4]*hostProbe)
+	}
+	h, ok := w.hosts[ip]
+	if !ok {
+		h = new(hostProbe)
+		w.hosts[ip] = h
+	}
+	h.sent, h.open = now, true
+}
+
+// answered returns the host's one-way delay by this and the last few answers, less the control channel's round trip.
+func (w *prober) answered(ip ofproto.IPv4, now time.Time, control time.Duration) (time.Duration, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, ok := w.hosts[ip]
+	if !ok || !h.open {
+		return 0, false
+	}
+	h.open = false
+	return h.delay.add((now.Sub(h.sent) - control) / 2), true
+}
+
+// arpAnswer handles the ARP packet in hand if it answers a probe.
+func (d *datapath) arpAnswer() bool {
+	p := &d.packet.peek
+	if p.ARPOp != packet.ARPReply || ofproto.MAC(p.Dst) != probeMAC {
+		return false
+	}
+	delay, ok := d.c.probes.answered(p.SrcIP, time.Now(), d.echo.roundTrip())
+	if !ok {
+		return true
+	}
+	d.c.topo.SetHostDelay(p.Src, delay)
+	if relay, ok := d.c.settings().peers.byAddress[p.SrcIP]; ok && !relay.health.Load().ok {
+		d.c.probePeer(d.c.topo.Load(), relay)
+	}
+	return true
+}
+
+// probePeer sends a SYN to a peer's service. Its answer is caught on the peer's own switch before it could reach the
+// service it seems to be for.
+func (c *Controller) probePeer(snap *topo.Snapshot, p *peer) {
+	h, ok := snap.HostByIP(p.Address)
+	svc, served := c.anyService()
+	if !ok || !served {
+		return
+	}
+	sw, _ := snap.Switch(h.At.DPID)
+	d, up := c.datapath(h.At.DPID)
+	if !up {
+		return // its switch is away: nothing is known, and nothing is concluded
+	}
+	if sw == nil || !sw.Ports[h.At.Port].Up {
+		c.peerIs(p, &health{why: "its port is down"})
+		return
+	}
+	seq, misses := c.probes.next(endpoint{p.Address, p.Port})
+	if misses >= probeMisses {
+		c.peerIs(p, &health{why: "no answer to probes"})
+	}
+	d.table.install([]flow.Rule{steer.Probe(p.Peer, svc, probePort)}, "", nil)
+	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
+}
+
+// anyService is the service that peers are probed in the name of. They stand in for all of them.
+func (c *Controller) anyService() (stream.Service, bool) {
+	services := c.settings().Services
+	if len(services) == 0 {
+		return stream.Service{}, false
+	}
+	return services[0], true
+}
+
+// probeSegment is a segment that seems to come from the service to the peer.
+func (c *Controller) probeSegment(snap *topo.Snapshot, p *peer, h *topo.Host, svc stream.Service, t packet.TCP) []byte {
+	t.SrcMAC, t.DstMAC = probeMAC, h.MAC
+	if s, ok := snap.HostByIP(svc.Address); ok {
+		t.SrcMAC = s.MAC
+	}
+	t.SrcIP, t.DstIP, t.SrcPort, t.DstPort = svc.Address, p.Address, probePort, p.Port
+	return packet.AppendTCP(nil, t)
+}
+
+func (w *prober) next(e endpoint) (seq uint32, misses int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.peers == nil {
+		w.peers = make(map[endpoint]*peerProbe)
+	}
+	p, ok := w.peers[e]
+	if !ok {
+		p = &peerProbe{seq: uint32(time.Now().UnixNano())}
+		w.peers[e] = p
+	}
+	if p.open {
+		p.misses++
+	}
+	p.open = true
+	p.seq += 0x10000
+	return p.seq, p.misses
+}
+
+// heard matches an answer with the SYN that is open.
+func (w *prober) heard(e endpoint, ack uint32) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, ok := w.peers[e]
+	if !ok || ack != p.seq+1 {
+		return false
+	}
+	p.open, p.misses = false, 0
+	return true
+}
+
+// probeAnswer handles the TCP packet in hand if it answers a SYN probe: a SYN-ACK means that the peer serves, a RST that
+// nobody listens there.
+func (d *datapath) probeAnswer() bool {
+	p := &d.packet.peek
+	if p.DstPort != probePort || p.TCPFlags&packet.ACK == 0 {
+		return false
+	}
+	relay, ok := d.c.settings().peers.byService[endpoint{p.SrcIP, p.SrcPort}]
+	if !ok || !d.c.probes.heard(endpoint{p.SrcIP, p.SrcPort}, p.Ack) {
+		return false
+	}
+	if p.TCPFlags&packet.RST != 0 {
+		d.c.peerIs(relay, &health{why: "nobody listens on its port"})
+		return true
+	}
+	snap := d.c.topo.Load()
+	svc, _ := d.c.anyService()
+	if h, ok := snap.HostByIP(relay.Address); ok {
+		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: p.Ack, Flags: packet.RST}))
+	}
+	d.c.peerIs(relay, &health{ok: true})
+	return true
+}
+
+// peerIs notes how a peer stands, and says so where that is news.
+func (c *Controller) peerIs(p *peer, now *health) {
+	was := p.health.Swap(now)
+	up := 0.0
+	if now.ok {
+		up = 1
+	}
+	c.metrics.peerUp.WithLabelValues(p.Name).Set(up)
+	if was.ok == now.ok && was != unprobed {
+		return
+	}
+	log := c.log.WithField("peer", p.Name)
+	if now.ok {
+		log.Info("peer is well")
+		return
+	}
+	log.WithField("why", now.why).Warn("peer is unwell")
+}

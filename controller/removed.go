@@ -1,0 +1,104 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// parkedFor is how long a silent session is remembered after its rules expired.
+const parkedFor = time.Hour
+
+// removed handles the switch's word that an entry is gone. One that expired ends its work; one that somebody else deleted
+// is put back, since traffic still counts on it.
+func (d *datapath) removed(m *ofproto.FlowRemoved) {
+	cookie := flow.Cookie(m.Cookie)
+	if cookie.Kind() == flow.KindPair {
+		d.pairMu.Lock()
+		delete(d.pairs, pair{m.Match.DLSrc, m.Match.DLDst})
+		d.pairMu.Unlock()
+		return
+	}
+	if !cookie.Ours() {
+		return
+	}
+	rule, wished := d.table.expired(flow.Key{Match: m.Match.Normalized(), Priority: m.Priority})
+	switch {
+	case !wished:
+	case m.Reason == ofproto.RemovedDelete:
+		d.log.WithField("match", m.Match).Warn("rule deleted by somebody else: put back")
+		d.table.install([]flow.Rule{rule}, "", nil)
+	case cookie.Kind() == flow.KindSession:
+		d.sessionSilent(m.Match)
+	}
+}
+
+// sessionSilent parks the session whose way there on its client's switch expired.
+func (d *datapath) sessionSilent(m ofproto.Match) {
+	s, ok := d.c.sessions.Load(stream.Tuple{Client: m.NWSrc, ClientPort: m.TPSrc, Service: m.NWDst, ServicePort: m.TPDst})
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	edge := len(s.plan.Steps) > 0 && s.plan.Edge() == d.dpid
+	s.mu.Unlock()
+	if edge {
+		s.park()
+	}
+}
+
+// refused handles an error message: where it answers a flow mod, the rule is given up and whoever waits for it is told.
+func (d *datapath) refused(xid uint32, m *ofproto.Error) {
+	why := fmt.Errorf("switch says %s", m.Reason())
+	if rule, ok := d.table.rejected(xid, why); ok {
+		d.c.metrics.flowErrors.WithLabelValues(rule.Cookie.Kind().String()).Inc()
+		d.log.WithField("rule", rule.Match).WithField("cookie", rule.Cookie).WithError(why).Warn("rule refused")
+		return
+	}
+	// A pair's flow mod is not kept track of by its xid; the message at fault says which it was.
+	if k, ok := refusedPair(m.Data); ok {
+		d.pairMu.Lock()
+		delete(d.pairs, k)
+		d.pairMu.Unlock()
+		d.c.metrics.flowErrors.WithLabelValues(flow.KindPair.String()).Inc()
+		return
+	}
+	d.log.WithError(why).Warn("switch reports an error")
+}
+
+// refusedPair reads the pair from the beginning of a refused flow mod, of which a switch returns 64 bytes: up to the cookie.
+func refusedPair(data []byte) (pair, bool) {
+	const whole = 72
+	h, err := ofproto.ParseHeader(data)
+	if err != nil || h.Type != ofproto.TypeFlowMod || len(data) < 56 {
+		return pair{}, false
+	}
+	body := make([]byte, whole-ofproto.HeaderLen)
+	copy(body, data[ofproto.HeaderLen:])
+	var m ofproto.FlowMod
+	if m.DecodeBody(body) != nil || flow.Cookie(m.Cookie).Kind() != flow.KindPair {
+		return pair{}, false
+	}
+	return pair{m.Match.DLSrc, m.Match.DLDst}, true
+}
+
+// housekeep forgets sessions that have been silent for very long, and compares the switches' tables with the wishes.
+func (c *Controller) housekeep(now time.Time) {
+	var old []*session
+	for _, s := range c.sessions.All {
+		s.mu.Lock()
+		if s.state == ended || s.state == parked && now.Sub(s.since) > parkedFor {
+			old = append(old, s)
+		}
+		s.mu.Unlock()
+	}
+	for _, s := range old {
+		s.forget()
+	}
+	for _, d := range c.up() {
+		d.audit(now)
+	}
+}

@@ -1,0 +1,102 @@
+package controller
+
+import (
+	"slices"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// reroute moves everything that used a port which no longer leads where it did. What does not use it stays where it is: a
+// path is never changed only because a better one appeared, since that would reorder a running stream.
+func (c *Controller) reroute(at topo.Point) {
+	if d, ok := c.datapath(at.DPID); ok {
+		d.dropPairs(func(_ pair, p placedPair) bool { return p.out == at.Port })
+	}
+	c.table(at.DPID).drop(func(r flow.Rule) bool {
+		return r.Cookie.Kind() == flow.KindHandsOff && slices.ContainsFunc(r.Actions, func(a ofproto.Action) bool {
+			out, ok := a.(ofproto.Output)
+			return ok && out.Port == at.Port
+		})
+	})
+	c.replan(func(s *session) bool { return s.uses(at) })
+}
+
+// becameLink handles two ports that turn out to be the ends of a link: what was placed towards them in the belief that a
+// host sits there finds its way anew.
+func (c *Controller) becameLink(ends ...topo.Point) {
+	for _, at := range ends {
+		if d, ok := c.datapath(at.DPID); ok {
+			d.dropPairs(func(_ pair, p placedPair) bool { return p.out == at.Port })
+		}
+	}
+}
+
+// hostMoved handles a host that shows up at another port: everything to and from it goes there now.
+func (c *Controller) hostMoved(mac ofproto.MAC, was topo.Point) {
+	for _, d := range c.up() {
+		d.dropPairs(func(k pair, _ placedPair) bool { return k.src == mac || k.dst == mac })
+		d.table.drop(func(r flow.Rule) bool { return r.Cookie.Kind() == flow.KindHandsOff })
+	}
+	c.replan(func(s *session) bool { return s.ClientMAC == mac || s.Source.MAC == mac || s.uses(was) })
+}
+
+// replan works out new paths for the sessions that match and moves them there: the new rules first, then the old ones go.
+func (c *Controller) replan(match func(*session) bool) {
+	var hit []*session
+	for _, s := range c.sessions.All {
+		s.mu.Lock()
+		if s.state == active && match(s) {
+			hit = append(hit, s)
+		}
+		s.mu.Unlock()
+	}
+	snap := c.topo.Load()
+	for _, s := range hit {
+		s.replan(snap)
+	}
+}
+
+func (s *session) replan(snap *topo.Snapshot) {
+	s.mu.Lock()
+	old := s.plan
+	next, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
+	if err != nil || s.state != active {
+		s.mu.Unlock()
+		return // no way there now: the rules stay, and the next change of the network tries again
+	}
+	s.plan = next
+	s.mu.Unlock()
+	keep := make(map[ofproto.DPID]flow.Table, len(next.Steps))
+	for _, step := range next.Steps {
+		keep[step.DPID] = flow.NewTable(step.Rules...)
+		s.c.table(step.DPID).install(step.Rules, s.Policy, nil)
+	}
+	for _, step := range old.Steps {
+		var gone []flow.Key
+		for _, r := range step.Rules {
+			if _, kept := keep[step.DPID][r.Key()]; !kept {
+				gone = append(gone, r.Key())
+			}
+		}
+		s.c.table(step.DPID).remove(gone)
+	}
+	s.c.log.WithField("session", s.Tuple).Info("session rerouted")
+}
+
+// uses reports whether a session's rules receive or send by a port. Under s.mu.
+func (s *session) uses(at topo.Point) bool {
+	for _, step := range s.plan.Steps {
+		if step.DPID != at.DPID {
+			continue
+		}
+		for _, r := range step.Rules {
+			if r.Match.InPort == at.Port {
+				return true // the way back receives by every port the way there sends by
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,245 @@
+package controller
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A session is a decided connection and how far its rules got. The decision never changes, but for one that cannot be
+// carried out: that falls back to the CDN before the first packet has left.
+type session struct {
+	stream.Session
+	c    *Controller
+	peer *peer // whose place it holds; nil for the CDN
+
+	mu    sync.Mutex // guards what follows, and Source, Reason and peer until the rules are acknowledged
+	state sessionState
+	plan  steer.Plan
+	held  *held     // the newest packet that waits for the rules
+	since time.Time // when it was parked
+}
+
+// decided is the decision as it stands.
+func (s *session) decided() stream.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Session
+}
+
+type sessionState uint8
+
+const (
+	pending sessionState = iota // rules are on their way
+	active                      // rules are acknowledged
+	parked                      // rules expired in a long silence; the next packet brings them back
+	ended
+)
+
+var stateNames = [...]string{"pending", "active", "parked", "ended"}
+
+func (s sessionState) String() string { return stateNames[s] }
+
+// begin works out a new session's rules, installs them and then lets its first packet go. Where they cannot be, the
+// packet goes to everybody as any other to an unknown place would, and the next one begins anew.
+func (s *session) begin(d *datapath, snap *topo.Snapshot) {
+	plan, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
+	if err != nil && s.peer != nil {
+		s.fallBack(err)
+		plan, err = steer.Session(&s.Session, snap, s.c.idleSeconds())
+	}
+	if err != nil {
+		s.c.log.WithError(err).Debug("undecided: no path yet")
+		s.forget()
+		_ = d.forward(snap)
+		return
+	}
+	s.mu.Lock()
+	s.held = d.hold()
+	s.mu.Unlock()
+	s.install(plan)
+}
+
+// again handles a packet of a session that its switch has no rule for: it is held while the rules are on their way, and
+// brings them back where they are gone.
+func (s *session) again(d *datapath, snap *topo.Snapshot) error {
+	s.mu.Lock()
+	if s.state == pending {
+		s.held = d.hold()
+		s.mu.Unlock()
+		return nil
+	}
+	plan, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
+	if err != nil || s.state == ended {
+		s.mu.Unlock()
+		return d.forward(snap)
+	}
+	if s.state == parked && s.peer != nil {
+		s.peer.viewers.Add(1) // it had its place before: it is never refused now
+	}
+	s.setState(pending)
+	s.held = d.hold()
+	s.mu.Unlock()
+	s.install(plan)
+	return nil
+}
+
+// install sends a plan to all its switches and waits for the last acknowledgement before anything is released.
+func (s *session) install(plan steer.Plan) {
+	s.mu.Lock()
+	s.plan = plan
+	s.setState(pending)
+	s.mu.Unlock()
+	var failure atomic.Pointer[error]
+	left := atomic.Int32{}
+	left.Store(int32(len(plan.Steps)))
+	done := func(err error) {
+		if err != nil {
+			failure.CompareAndSwap(nil, &err)
+		}
+		if left.Add(-1) > 0 {
+			return
+		}
+		if first := failure.Load(); first != nil {
+			s.failed(plan, *first)
+			return
+		}
+		s.installed(plan)
+	}
+	for _, step := range plan.Steps {
+		s.c.table(step.DPID).install(step.Rules, s.Policy, done)
+	}
+}
+
+func (s *session) installed(plan steer.Plan) {
+	s.mu.Lock()
+	h := s.held
+	s.held = nil
+	news := s.state == pending
+	if news {
+		s.setState(active)
+	}
+	s.mu.Unlock()
+	if h != nil {
+		h.release(releaseActions(plan, h))
+	}
+	if news {
+		s.c.metrics.decisions.WithLabelValues(s.Policy, s.Source.Name).Inc()
+		s.c.log.WithField("session", s.Tuple).WithField("service", s.Service).WithField("policy", s.Policy).
+			WithField("source", s.Source.Name).WithField("reason", s.Reason).Info("session decided")
+	}
+}
+
+// releaseActions is what the rules do to the held packet where it is held: on the client's switch, or on another that it
+// reached before.
+func releaseActions(plan steer.Plan, h *held) []ofproto.Action {
+	for _, step := range plan.Steps {
+		if step.DPID != h.d.dpid {
+			continue
+		}
+		for _, r := range step.Rules {
+			if r.Match.InPort == h.in {
+				return r.Actions
+			}
+		}
+	}
+	return plan.Release()
+}
+
+// failed handles rules that a switch refused or was not there for. A redirected session falls back to the CDN; one that
+// cannot even be sent there is forgotten, and its client tries again.
+func (s *session) failed(plan steer.Plan, err error) {
+	s.c.withdraw(plan)
+	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")
+	if s.peer == nil {
+		s.forget()
+		return
+	}
+	s.fallBack(err)
+	now := s.decided()
+	direct, err := steer.Session(&now, s.c.topo.Load(), s.c.idleSeconds())
+	if err != nil {
+		s.forget()
+		return
+	}
+	s.install(direct)
+}
+
+// fallBack gives up a decision that cannot be carried out, before any packet has left.
+func (s *session) fallBack(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.peer.release()
+	s.peer = nil
+	s.Source = stream.Source{Name: stream.CDN, MAC: s.DialedMAC, Address: s.Tuple.Service, Port: s.ServicePort}
+	s.Reason = "fell back to the CDN: " + why.Error()
+}
+
+// end takes a session's rules away and its place with them.
+func (s *session) end(why string) {
+	s.mu.Lock()
+	was, plan := s.state, s.plan
+	s.setState(ended)
+	s.mu.Unlock()
+	if was == ended {
+		return
+	}
+	if s.peer != nil && was != parked {
+		s.peer.release()
+	}
+	s.c.withdraw(plan)
+	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("why", why).Info("session ended")
+}
+
+// forget ends a session that never got its rules.
+func (s *session) forget() {
+	s.end("no rules")
+	s.c.sessions.Update(s.Tuple, func(cur *session, ok bool) (*session, bool) { return cur, ok && cur != s })
+}
+
+// park notes that a silent session's rules are gone. It keeps its source: a paused player may wake after an hour.
+func (s *session) park() {
+	s.mu.Lock()
+	if s.state != active {
+		s.mu.Unlock()
+		return
+	}
+	plan := s.plan
+	s.setState(parked)
+	s.since = time.Now()
+	s.mu.Unlock()
+	if s.peer != nil {
+		s.peer.release()
+	}
+	s.c.withdraw(plan)
+	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).Info("session parked")
+}
+
+// setState keeps the gauge true. Under mu.
+func (s *session) setState(next sessionState) {
+	g := s.c.metrics.sessions.WithLabelValues(s.Policy, s.Source.Name)
+	if s.state != active && next == active {
+		g.Inc()
+	}
+	if s.state == active && next != active {
+		g.Dec()
+	}
+	s.state = next
+}
+
+// withdraw removes a plan's rules wherever they are.
+func (c *Controller) withdraw(plan steer.Plan) {
+	for _, step := range plan.Steps {
+		keys := make([]flow.Key, len(step.Rules))
+		for i, r := range step.Rules {
+			keys[i] = r.Key()
+		}
+		c.table(step.DPID).remove(keys)
+	}
+}

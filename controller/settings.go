@@ -1,0 +1,68 @@
+package controller
+
+import (
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+)
+
+// Settings is what may change while the controller runs. All of it takes effect at once and together, for new connections;
+// those that exist keep their source.
+type Settings struct {
+	Policy    Policy
+	ByService map[string]Policy // service -> policy, where it has one of its own
+	Services  []stream.Service
+	Peers     []stream.Peer
+}
+
+// settings is Settings made ready to be looked up. It never changes; a change makes a new one.
+type settings struct {
+	Settings
+	services map[endpoint]*stream.Service
+	peers    *peerSet
+	base     []flow.Rule // what every switch has
+}
+
+// Set replaces the settings. Services that came or went are told to every switch.
+func (c *Controller) Set(s Settings) {
+	c.setMu.Lock()
+	defer c.setMu.Unlock()
+	next := &settings{Settings: s, services: make(map[endpoint]*stream.Service), base: steer.Base(s.Services)}
+	for _, svc := range s.Services {
+		next.services[endpoint{svc.Address, svc.Port}] = &svc
+	}
+	old := c.now.Load()
+	var known *peerSet
+	if old != nil {
+		known = old.peers
+	}
+	next.peers = newPeerSet(s.Peers, known)
+	c.now.Store(next)
+	if old == nil {
+		return
+	}
+	gone := flow.Diff(flow.NewTable(old.base...), flow.NewTable(next.base...)).Delete
+	for _, t := range c.allTables() {
+		t.install(next.base, "", nil)
+		t.remove(gone)
+	}
+	for _, p := range old.peers.order {
+		if next.peers.byName[p.Name] == nil {
+			c.metrics.peerUp.DeleteLabelValues(p.Name)
+		}
+	}
+}
+
+// Settings returns the settings in force.
+func (c *Controller) Settings() Settings { return c.now.Load().Settings }
+
+// settings is what is in force, for one packet or one probe round.
+func (c *Controller) settings() *settings { return c.now.Load() }
+
+// policyOf is the policy that decides for a service.
+func (s *settings) policyOf(service string) Policy {
+	if p, ok := s.ByService[service]; ok {
+		return p
+	}
+	return s.Policy
+}
