@@ -25,6 +25,9 @@ type DecodeError struct {
 
 // Error names the message, the place and the cause.
 func (e *DecodeError) Error() string {
+	if e.Offset < 2 && errors.Is(e.Cause, ErrShort) { // cut before the type
+		return fmt.Sprintf("ofproto: decode a header at byte %d: %v", e.Offset, e.Cause)
+	}
 	return fmt.Sprintf("ofproto: decode %v at byte %d: %v", e.Type, e.Offset, e.Cause)
 }
 
