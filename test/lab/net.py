@@ -223,8 +223,8 @@ def stream(net, spec, processes):
 
 
 def rtt_ms(a, b):
-    """The least of three round trips, which should be twice the path's delay."""
-    line = a.cmd("ping -q -n -c 3 -i 0.2 -W 5 " + b.IP()).strip().splitlines()[-1]
+    """The least of ten round trips, which should be twice the path's delay."""
+    line = a.cmd("ping -q -n -c 10 -i 0.2 -W 5 " + b.IP()).strip().splitlines()[-1]
     return float(line.split("=")[1].split("/")[0]) if "=" in line else None
 
 
