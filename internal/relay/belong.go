@@ -1,0 +1,171 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	renewal    = 5 * time.Second
+	leaveLimit = 2 * time.Second
+)
+
+// peerReport is what a relay tells the controller of itself (PUT /v1/peers/NAME).
+type peerReport struct {
+	Address    string         `json:"address"`
+	Port       uint16         `json:"port"`
+	MaxViewers int            `json:"max_viewers"`
+	MaxKbps    int            `json:"max_kbps"`
+	Viewers    int            `json:"viewers"`
+	Draining   bool           `json:"draining"`
+	Streams    []streamReport `json:"streams"`
+}
+
+type streamReport struct {
+	App        string  `json:"app"`
+	Key        string  `json:"key"`
+	Viewers    int     `json:"viewers"`
+	Kbps       float64 `json:"kbps"`
+	AgeSeconds float64 `json:"age_seconds"`
+	Published  bool    `json:"published"`
+}
+
+// belong registers with the controller and renews until ctx ends, then leaves. A controller that does not answer is
+// tried again at the next renewal: the relay serves with or without it.
+func (r *Relay) belong(ctx context.Context) error {
+	tick := time.NewTicker(renewal)
+	defer tick.Stop()
+	log := r.log.WithField("controller", r.o.Controller)
+	known := false
+	for {
+		err := r.report(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			r.metrics.registered.Set(0)
+			log.WithError(err).Warn("not registered")
+			known = false
+		default:
+			r.metrics.registered.Set(1)
+			if !known {
+				log.Info("registered")
+			}
+			known = true
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			r.leave()
+			return nil
+		}
+	}
+}
+
+func (r *Relay) peerPath() string { return "/v1/peers/" + url.PathEscape(r.o.Name) }
+
+func (r *Relay) report(ctx context.Context) error {
+	p, err := r.describe()
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("relay: report: %w", err)
+	}
+	return r.upstreams.call(ctx, http.MethodPut, r.peerPath(), bytes.NewReader(b), nil)
+}
+
+// leave takes the relay off the controller's list; should that fail, the registration runs out by itself.
+func (r *Relay) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+	defer cancel()
+	if err := r.upstreams.call(ctx, http.MethodDelete, r.peerPath(), nil, nil); err != nil {
+		r.log.WithError(err).Warn("could not sign off")
+	}
+	r.metrics.registered.Set(0)
+	r.upstreams.client.CloseIdleConnections()
+}
+
+func (r *Relay) describe() (peerReport, error) {
+	host, port, err := net.SplitHostPort(withPort(r.o.Advertise))
+	if err != nil {
+		return peerReport{}, fmt.Errorf("relay: advertise: %w", err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return peerReport{}, fmt.Errorf("relay: advertise: port: %w", err)
+	}
+	p := peerReport{
+		Address: host, Port: uint16(n), MaxViewers: r.o.MaxViewers, MaxKbps: r.o.MaxKbps,
+		Draining: r.draining.Load(), Streams: []streamReport{},
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.Viewers = r.viewers
+	now := time.Now()
+	for _, s := range r.streams {
+		p.Streams = append(p.Streams, s.report(now))
+	}
+	slices.SortFunc(p.Streams, func(a, b streamReport) int {
+		return strings.Compare(a.App+"/"+a.Key, b.App+"/"+b.Key)
+	})
+	return p, nil
+}
+
+func (s *stream) report(now time.Time) streamReport {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	sr := streamReport{
+		App: s.id.app, Key: s.id.key, Viewers: len(s.viewers), Kbps: math.Round(s.meter.kbps), Published: s.publisher != nil,
+	}
+	if !s.born.IsZero() {
+		sr.AgeSeconds = math.Round(now.Sub(s.born).Seconds()*10) / 10
+	}
+	return sr
+}
+
+// drain turns new viewers away and waits for those that are there, for as long as Options.Drain allows.
+func (r *Relay) drain() {
+	r.draining.Store(true)
+	r.metrics.draining.Set(1)
+	if r.o.Controller != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+		if err := r.report(ctx); err != nil {
+			r.log.WithError(err).Warn("could not tell the controller of draining")
+		}
+		cancel()
+	}
+	r.closeListeners()
+	r.mu.Lock()
+	left := r.viewers
+	r.mu.Unlock()
+	r.log.WithField("viewers", left).Info("relay drains")
+	deadline := time.NewTimer(r.o.Drain)
+	defer deadline.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		r.mu.Lock()
+		left := r.viewers
+		r.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			r.log.WithField("viewers", left).Warn("relay ends with viewers")
+			return
+		}
+	}
+}

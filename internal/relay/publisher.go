@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+// A publisher is one that brings a stream to this relay itself.
+type publisher struct {
+	*source
+	request  rtmp.Request
+	lastByte atomic.Int64 // unix nanoseconds
+}
+
+// receiveBuffer is what one read of a stream's source may bring. A frame that is not larger goes on after one read.
+const receiveBuffer = 128 << 10
+
+// publish serves one publisher.
+func (r *Relay) publish(in *receiver, conn *rtmp.Conn, req rtmp.Request, id streamID, address netip.Addr, log logrus.FieldLogger, refuse func(reason, code, text string)) {
+	if reason := r.o.Publish.refusal(req, address); reason != "" {
+		refuse("publish", "NetStream.Publish.Denied", reason)
+		return
+	}
+	p := &publisher{source: &source{name: "publisher " + in.RemoteAddr().String(), stop: func() { _ = in.Close() }}, request: req}
+	p.lastByte.Store(time.Now().UnixNano())
+	var s *stream
+	for admitted := false; !admitted; {
+		s = r.stream(id)
+		var busy bool
+		if admitted, busy = s.publish(p); busy {
+			refuse("busy", "NetStream.Publish.BadName", "another publisher has this name")
+			return
+		}
+	}
+	defer s.unpublish(p)
+	ms, err := rtmp.Grant(req)
+	if err == nil {
+		err = conn.Write(ms...)
+	}
+	if err != nil {
+		return
+	}
+	log.Info("publisher came")
+	conn.SetReadBuffer(receiveBuffer)
+	for {
+		var ms []rtmp.Message
+		if ms, err = conn.ReadBatch(); err != nil {
+			break
+		}
+		size := 0
+		for _, m := range ms {
+			size += len(m.Payload)
+		}
+		p.lastByte.Store(time.Now().UnixNano())
+		s.feed(p.source, ms, size)
+		if slices.ContainsFunc(ms, rtmp.IsEnd) {
+			break
+		}
+	}
+	log.WithField("cause", err).Info("publisher left")
+}
+
+// refusal says why a publisher may not publish, or nothing.
+func (o PublishOptions) refusal(req rtmp.Request, address netip.Addr) string {
+	if len(o.Allow) > 0 && !slices.ContainsFunc(o.Allow, func(p netip.Prefix) bool { return p.Contains(address) }) {
+		return "publishing is not allowed from this address"
+	}
+	if len(o.Tokens) == 0 {
+		return ""
+	}
+	_, args := rtmp.SplitArgs(req.Key)
+	if q, err := url.ParseQuery(args); err == nil && slices.Contains(o.Tokens, q.Get("token")) && q.Get("token") != "" {
+		return ""
+	}
+	return "publishing needs a valid token"
+}
+
+// publish makes p the stream's publisher. It fails if the stream is gone, or if another publisher is at work; one that
+// has been silent for as long as an upstream may be is taken for dead.
+func (s *stream) publish(p *publisher) (admitted, busy bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return false, false
+	}
+	if old := s.publisher; old != nil && time.Now().UnixNano()-old.lastByte.Load() < int64(s.relay.o.Stall) {
+		return false, true
+	}
+	if old := s.publisher; old != nil {
+		s.splicer.drop(old.source)
+		old.stop()
+	}
+	s.publisher = p
+	s.splicer.offer(p.source, time.Now())
+	s.silent = time.Time{}
+	_, s.args = rtmp.SplitArgs(p.request.Key)
+	if s.pull != nil {
+		s.pull.yield() // goes on until the publisher's first keyframe
+	}
+	s.ensurePushes(p.request)
+	s.relay.metrics.published.Inc()
+	return true, false
+}
+
+// unpublish takes leave of p; the stream waits for its return.
+func (s *stream) unpublish(p *publisher) {
+	s.drop(p.source)
+	s.relay.metrics.published.Dec()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publisher == p {
+		s.publisher = nil
+	}
+	if len(s.viewers) == 0 {
+		s.lonely = time.Now()
+	}
+}

@@ -1,0 +1,201 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+const (
+	// pushQueue is what a push may lag behind before it skips: more than a viewer, since many depend on it.
+	pushQueue   = 10 * time.Second
+	openTimeout = 5 * time.Second // for the handshake and commands of a connection that we make
+	minBackoff  = 250 * time.Millisecond
+	maxBackoff  = 5 * time.Second
+)
+
+// A push hands a stream that is published here on to another server, for as long as there is a publisher and Keep
+// beyond, however often that server has to be called.
+type push struct {
+	stream  *stream
+	target  rtmp.URL
+	request rtmp.Request
+	cancel  context.CancelFunc
+}
+
+// ensurePushes starts what is not running. The caller holds the stream's lock.
+func (s *stream) ensurePushes(req rtmp.Request) {
+	if len(s.pushes) > 0 {
+		return
+	}
+	for _, u := range s.relay.o.Push {
+		target, err := rtmp.ParseURL(u)
+		if err != nil {
+			continue // New has checked them all
+		}
+		if target.App == "" {
+			target.App = req.App
+		}
+		p := &push{stream: s, target: target, request: rtmp.Request{
+			Publish: true, App: target.App, Key: req.Key, TcURL: target.String(),
+			FlashVer: "FMLE/3.0 (compatible; ofctl-live)",
+		}}
+		var ctx context.Context
+		ctx, p.cancel = context.WithCancel(s.relay.ctx)
+		s.pushes = append(s.pushes, p)
+		s.relay.work.Add(1)
+		go func() {
+			defer s.relay.work.Done()
+			p.run(ctx)
+		}()
+	}
+}
+
+// stopPushes ends them. The caller holds the stream's lock.
+func (s *stream) stopPushes() {
+	for _, p := range s.pushes {
+		p.cancel()
+	}
+	s.pushes = nil
+}
+
+func (p *push) run(ctx context.Context) {
+	log := p.stream.relay.log.WithFields(logrus.Fields{"stream": p.stream.id.String(), "push": p.target.String()})
+	m := p.stream.relay.metrics
+	m.pushes.Inc()
+	defer m.pushes.Dec()
+	c := newCursor(pushQueue)
+	if !p.stream.attach(c, JoinGOP) {
+		return
+	}
+	defer p.stream.detach(c)
+	backoff := minBackoff
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := p.once(ctx, c, log)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > maxBackoff {
+			backoff = minBackoff
+		}
+		log.WithError(err).WithField("again_in", backoff.String()).Warn("push failed")
+		if !sleep(ctx, backoff) {
+			return
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// once pushes over one connection.
+func (p *push) once(ctx context.Context, c *cursor, log logrus.FieldLogger) error {
+	req := p.request
+	nc, conn, err := open(ctx, p.target, &req, p.stream.relay.o)
+	if err != nil {
+		return err
+	}
+	log.Info("push begins")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // the server's side: acknowledgements, pings, and its end
+		defer cancel()
+		for {
+			if _, err := conn.ReadBatch(); err != nil {
+				return
+			}
+		}
+	}()
+	defer nc.Close()
+	c.setup = nil // a new connection knows nothing yet
+	var out []byte
+	for {
+		b, _ := p.stream.collect(c)
+		if len(b.entries) == 0 {
+			select {
+			case <-c.wake:
+				continue
+			case <-ctx.Done():
+				_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+				return unpublish(conn, req)
+			}
+		}
+		out = out[:0]
+		if b.setup != nil {
+			for _, m := range b.setup.messages(b.entries[0].msg.Timestamp) {
+				out = conn.Encode(out, toServer(m, req.StreamID))
+			}
+		}
+		for _, e := range b.entries {
+			out = conn.Encode(out, toServer(e.msg, req.StreamID))
+		}
+		_ = nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if _, err := nc.Write(out); err != nil {
+			return err
+		}
+	}
+}
+
+// unpublish takes leave of a server. It is a courtesy: the connection ends right after.
+func unpublish(conn *rtmp.Conn, req rtmp.Request) error {
+	m, err := rtmp.Command{Name: "FCUnpublish", Transaction: 6, Args: []rtmp.Value{req.Key}}.Message(0)
+	if err != nil {
+		return err
+	}
+	d, err := rtmp.Command{Name: "deleteStream", Transaction: 7, Args: []rtmp.Value{float64(req.StreamID)}}.Message(0)
+	if err != nil {
+		return err
+	}
+	return conn.Write(m, d)
+}
+
+// toServer turns a message of the window into what a publisher sends.
+func toServer(m rtmp.Message, streamID uint32) rtmp.Message {
+	m.StreamID = streamID
+	if body, ok := rtmp.Metadata(m); ok {
+		m.Payload = rtmp.PublishedMetadata(body)
+	}
+	return m
+}
+
+// open calls a server and gets it to agree to req. The connection is closed when ctx ends.
+func open(ctx context.Context, target rtmp.URL, req *rtmp.Request, o Options) (net.Conn, *rtmp.Conn, error) {
+	c, err := dial(ctx, target.Address(), o.DSCP)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // unblocks what is under way
+	defer stop()
+	_ = c.SetDeadline(time.Now().Add(openTimeout))
+	in := newReceiver(c)
+	c2, err := rtmp.ClientHandshake(in, rand.Reader, uint32(time.Now().UnixMilli()))
+	if err == nil {
+		conn := rtmp.NewConn(in, c2)
+		conn.SetReadBuffer(receiveBuffer)
+		if err = rtmp.Open(conn, req, o.ChunkSize); err == nil && ctx.Err() == nil {
+			_ = c.SetDeadline(time.Time{})
+			return in, conn, nil
+		}
+	}
+	_ = c.Close()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return nil, nil, err
+}
+
+// sleep waits and reports whether ctx still stands.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

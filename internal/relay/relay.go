@@ -1,0 +1,355 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+// viaProperty is where one relay tells the next, in connect's object, who gets the stream through it. A relay that finds
+// its own mark there would be its own upstream, and refuses.
+const (
+	viaProperty = "ofctlVia"
+	maxVia      = 64
+)
+
+// A Relay takes streams in from publishers and upstreams and hands them out to viewers, downstream relays and pushes.
+type Relay struct {
+	o         Options
+	log       logrus.FieldLogger
+	metrics   *metrics
+	upstreams *directory
+	mark      string // this relay's in viaProperty
+
+	mu        sync.Mutex
+	streams   map[streamID]*stream
+	conns     map[net.Conn]struct{}
+	addresses map[netip.Addr]int
+	viewers   int
+	listeners []net.Listener
+	ending    bool
+
+	draining atomic.Bool
+	ready    atomic.Bool
+	work     sync.WaitGroup
+	ctx      context.Context // of pulls and pushes; ends when connections are cut
+	cut      context.CancelFunc
+}
+
+// New prepares a relay; nothing is opened before Run. The error names every mistake in the options.
+func New(o Options) (*Relay, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	var mark [8]byte
+	if _, err := rand.Read(mark[:]); err != nil {
+		return nil, fmt.Errorf("relay: mark: %w", err)
+	}
+	r := &Relay{
+		o: o, log: o.Log.WithField("relay", o.Name), metrics: newMetrics(o.Registry), mark: hex.EncodeToString(mark[:]),
+		streams: make(map[streamID]*stream), conns: make(map[net.Conn]struct{}), addresses: make(map[netip.Addr]int),
+	}
+	r.upstreams = newDirectory(o, r.log)
+	return r, nil
+}
+
+// Run serves until ctx ends, then drains: new viewers are turned away, those that are there get Options.Drain to finish.
+// It returns nil after such an end, and an error if it could not begin or a listener failed. A Relay runs once.
+func (r *Relay) Run(ctx context.Context) error {
+	r.ctx, r.cut = context.WithCancel(context.WithoutCancel(ctx))
+	defer r.cut()
+	for _, a := range r.o.Listen {
+		l, err := listen(ctx, a)
+		if err != nil {
+			r.closeListeners()
+			return fmt.Errorf("relay: %w", err)
+		}
+		r.listeners = append(r.listeners, l)
+		r.log.WithField("address", l.Addr().String()).Info("relay listens")
+	}
+	drained, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, gctx := errgroup.WithContext(drained)
+	for _, l := range r.listeners {
+		g.Go(func() error { return r.accept(l) })
+	}
+	g.Go(func() error { return r.janitor(gctx) })
+	if r.o.HTTP != "" {
+		g.Go(func() error { return r.serveHTTP(gctx) })
+	}
+	if r.o.Controller != "" {
+		g.Go(func() error { return r.belong(gctx) })
+	}
+	g.Go(func() error {
+		defer stop()
+		select {
+		case <-ctx.Done():
+		case <-gctx.Done(): // something failed
+			r.closeListeners()
+			r.closeAll()
+			return nil
+		}
+		r.drain()
+		r.closeAll()
+		return nil
+	})
+	r.ready.Store(true)
+	err := g.Wait()
+	r.work.Wait()
+	return err
+}
+
+// Addrs returns the addresses that the relay listens on, while it runs.
+func (r *Relay) Addrs() []net.Addr {
+	if !r.ready.Load() {
+		return nil
+	}
+	var as []net.Addr
+	for _, l := range r.listeners {
+		as = append(as, l.Addr())
+	}
+	return as
+}
+
+func (r *Relay) closeListeners() {
+	r.mu.Lock()
+	r.ending = true
+	r.mu.Unlock()
+	for _, l := range r.listeners {
+		_ = l.Close()
+	}
+}
+
+// closeAll ends every connection, pull and push.
+func (r *Relay) closeAll() {
+	r.cut()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		_ = c.Close()
+	}
+}
+
+func (r *Relay) accept(l net.Listener) error {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			r.mu.Lock()
+			ending := r.ending
+			r.mu.Unlock()
+			if ending {
+				return nil
+			}
+			if isTemporary(err) {
+				r.log.WithError(err).Warn("relay cannot accept; trying again")
+				time.Sleep(50 * time.Millisecond)
+				continue
+			}
+			return fmt.Errorf("relay: accept: %w", err)
+		}
+		address, ok := r.admit(c)
+		if !ok {
+			r.metrics.refused.WithLabelValues("connections").Inc()
+			_ = c.Close()
+			continue
+		}
+		r.work.Add(1)
+		go func() {
+			defer r.work.Done()
+			defer r.release(c, address)
+			r.serve(c, address)
+		}()
+	}
+}
+
+// isTemporary reports whether accept may work again later: out of descriptors, or a connection that ended at once.
+func isTemporary(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && !errors.Is(err, net.ErrClosed)
+}
+
+func (r *Relay) admit(c net.Conn) (netip.Addr, bool) {
+	var a netip.Addr
+	if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		a = ap.Addr().Unmap()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ending || r.o.PerAddress > 0 && r.addresses[a] >= r.o.PerAddress {
+		return a, false
+	}
+	r.addresses[a]++
+	r.conns[c] = struct{}{}
+	r.metrics.connections.Set(float64(len(r.conns)))
+	return a, true
+}
+
+func (r *Relay) release(c net.Conn, a netip.Addr) {
+	_ = c.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.conns, c)
+	if r.addresses[a]--; r.addresses[a] == 0 {
+		delete(r.addresses, a)
+	}
+	r.metrics.connections.Set(float64(len(r.conns)))
+}
+
+// serve is one accepted connection's life.
+func (r *Relay) serve(c net.Conn, address netip.Addr) {
+	log := r.log.WithField("client", c.RemoteAddr().String())
+	_ = c.SetDeadline(time.Now().Add(handshakeTimeout))
+	if err := rtmp.ServerHandshake(c, rand.Reader, uint32(time.Now().UnixMilli())); err != nil {
+		log.WithError(err).Debug("handshake failed")
+		return
+	}
+	in := newReceiver(c)
+	conn := rtmp.NewConn(in, nil)
+	req, err := rtmp.Accept(conn, r.o.ChunkSize)
+	if err != nil {
+		log.WithError(err).Debug("no request")
+		return
+	}
+	app, _ := rtmp.SplitArgs(req.App)
+	key, _ := rtmp.SplitArgs(req.Key)
+	id := streamID{app, key}
+	log = log.WithFields(logrus.Fields{"stream": id.String(), "agent": req.FlashVer})
+	refuse := func(reason, code, text string) {
+		r.metrics.refused.WithLabelValues(reason).Inc()
+		log.WithField("reason", reason).Warn("refused: " + text)
+		_ = rtmp.Refuse(conn, req, code, text)
+	}
+	if key == "" {
+		refuse("name", "NetStream.Play.StreamNotFound", "no stream name")
+		return
+	}
+	_ = c.SetDeadline(time.Time{})
+	if req.Publish {
+		r.publish(in, conn, req, id, address, log, refuse)
+		return
+	}
+	r.play(c, conn, req, id, log, refuse)
+}
+
+// play serves one viewer.
+func (r *Relay) play(c net.Conn, conn *rtmp.Conn, req rtmp.Request, id streamID, log logrus.FieldLogger, refuse func(reason, code, text string)) {
+	via := viaOf(req)
+	if slices.Contains(via, r.mark) {
+		refuse("loop", "NetStream.Play.Failed", "this stream would come back to where it comes from")
+		return
+	}
+	if !r.reserve() {
+		refuse("capacity", "NetStream.Play.Failed", "no room for more viewers")
+		return
+	}
+	defer r.unreserve()
+	if err := tuneSender(c); err != nil {
+		log.WithError(err).Debug("socket options")
+	}
+	ms, err := rtmp.Grant(req)
+	if err == nil {
+		err = conn.Write(ms...)
+	}
+	if err != nil {
+		return
+	}
+	v := &viewer{cursor: newCursor(r.o.Queue), conn: c, rtmp: conn, request: req, via: via, sent: conn.Written()}
+	conn.Reply = v.reply
+	for {
+		v.stream = r.stream(id)
+		if v.stream.addViewer(v) {
+			break
+		}
+	}
+	log.Info("viewer came")
+	began := time.Now()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := v.write()
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			log.WithError(err).Debug("viewer takes no more")
+		}
+		v.close()
+	}()
+	_ = v.read() // its error is the viewer's end
+	v.close()
+	<-done
+	v.stream.removeViewer(v)
+	log.WithField("seconds", int(time.Since(began).Seconds())).Info("viewer left")
+}
+
+// viaOf returns the marks of the relays behind a client.
+func viaOf(req rtmp.Request) []string {
+	marks, _ := req.Connect.Get(viaProperty).(rtmp.StrictArray)
+	var via []string
+	for _, m := range marks {
+		if s, ok := m.(string); ok && len(via) < maxVia {
+			via = append(via, s)
+		}
+	}
+	return via
+}
+
+func (r *Relay) reserve() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.draining.Load() || r.o.MaxViewers > 0 && r.viewers >= r.o.MaxViewers {
+		return false
+	}
+	r.viewers++
+	r.metrics.viewers.Set(float64(r.viewers))
+	return true
+}
+
+func (r *Relay) unreserve() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.viewers--
+	r.metrics.viewers.Set(float64(r.viewers))
+}
+
+// stream finds or makes a stream.
+func (r *Relay) stream(id streamID) *stream {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.streams[id]
+	if s == nil {
+		s = newStream(r, id, time.Now())
+		r.streams[id] = s
+		r.metrics.streams.Set(float64(len(r.streams)))
+	}
+	return s
+}
+
+// changed is told that a stream has a new source; the one before it, if it still runs, is done.
+func (r *Relay) changed(s *stream, before, after *source, seamless bool) {
+	fields := logrus.Fields{"stream": s.id.String(), "source": after.name}
+	if before == nil && !after.follows {
+		r.log.WithFields(fields).Info("stream begins")
+		return
+	}
+	kind := "keyframe"
+	if seamless {
+		kind = "seamless"
+	}
+	r.metrics.switches.WithLabelValues(kind).Inc()
+	r.log.WithFields(fields).WithField("join", kind).Info("stream goes on from another source")
+	if before != nil {
+		before.stop()
+	}
+}

@@ -1,0 +1,104 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"syscall"
+	"time"
+)
+
+const (
+	// tcpNotsentLowat (linux/tcp.h) bounds what the kernel holds unsent: beyond it a slow viewer's frames stay with us,
+	// where they can still be skipped.
+	tcpNotsentLowat = 25
+	unsentBytes     = 64 << 10
+	keepAliveIdle   = 15 * time.Second
+)
+
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: 5 * time.Second, Count: 4}
+
+// listen opens a listening socket whose connections are kept alive. (TCP_NODELAY is on by Go's default.)
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	return lc.Listen(ctx, "tcp", address)
+}
+
+// dial connects to an upstream, its packets marked with dscp from the SYN on.
+func dial(ctx context.Context, address string, dscp int) (net.Conn, error) {
+	d := net.Dialer{
+		Timeout:         2 * time.Second,
+		KeepAliveConfig: keepAlive,
+		Control: func(network, _ string, raw syscall.RawConn) error {
+			if dscp == 0 {
+				return nil
+			}
+			return setOption(raw, func(fd int) error {
+				if network == "tcp6" {
+					return syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_TCLASS, dscp<<2)
+				}
+				return syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, syscall.IP_TOS, dscp<<2)
+			})
+		},
+	}
+	return d.DialContext(ctx, "tcp", address)
+}
+
+func setOption(raw syscall.RawConn, set func(fd int) error) error {
+	var err error
+	if e := raw.Control(func(fd uintptr) { err = set(int(fd)) }); e != nil {
+		return e
+	}
+	return err
+}
+
+// tuneSender prepares the socket of a viewer.
+func tuneSender(c net.Conn) error {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	if err := tcp.SetNoDelay(true); err != nil {
+		return err
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return setOption(raw, func(fd int) error {
+		return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpNotsentLowat, unsentBytes)
+	})
+}
+
+// A receiver is a connection that a stream comes in on. It acknowledges every segment at once: senders that leave Nagle's
+// algorithm on (nginx-rtmp, ffmpeg) hold a frame's tail back until what went before is acknowledged, and a delayed
+// acknowledgement would add up to 40 ms to it.
+type receiver struct {
+	net.Conn
+	raw   syscall.RawConn
+	quick func(fd uintptr)
+}
+
+func newReceiver(c net.Conn) *receiver {
+	r := &receiver{Conn: c}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			r.raw = raw
+			// The option does not last: the kernel falls back by itself, so it is set again after each read. Its
+			// failure costs time and nothing else.
+			r.quick = func(fd uintptr) {
+				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
+			}
+			_ = raw.Control(r.quick)
+		}
+	}
+	return r
+}
+
+// Read reads what has come and sees to its acknowledgement.
+func (r *receiver) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	if r.raw != nil && n > 0 {
+		_ = r.raw.Control(r.quick)
+	}
+	return n, err
+}

@@ -1,0 +1,285 @@
+package relay
+
+import (
+	"bytes"
+	"hash/maphash"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+const (
+	// patience is how long a second source may take to be joined without loss; then a keyframe must do, and a freeze.
+	patience = 5 * time.Second
+	// plausible is the largest step forward between two sources that is taken for the stream's own clock.
+	plausible = 10 * time.Second
+	// maxBackStep is how far a source's timestamps may go back within one type before they are moved.
+	maxBackStep = 500 // milliseconds
+	// minDistinct is the shortest payload, in bytes, that is believed to be unique: silence repeats itself.
+	minDistinct = 24
+	// maxHeld bounds what is kept of a source that is not joined yet.
+	maxHeld = 16 << 20
+)
+
+var hashSeed = maphash.MakeSeed()
+
+// A source is one connection that brings a stream: a publisher's, or one to an upstream.
+type source struct {
+	name string
+	stop func() // ends the connection; called when another source has taken over
+
+	// What follows belongs to the splicer.
+	offset  uint32 // added to the source's timestamps
+	began   time.Time
+	setup   *setup
+	joined  bool // offset is exact: a message was seen both here and in the window
+	settled time.Time
+	follows bool // another source brought the stream before
+	held    []heldMessage
+	heldLen int
+}
+
+// heldMessage is a message of a candidate. hash is zero where a message is no mark to join by.
+type heldMessage struct {
+	rtmp.Message
+	role rtmp.Role
+	hash uint64
+}
+
+func hold(m rtmp.Message) heldMessage {
+	h := heldMessage{Message: m, role: rtmp.RoleOf(m)}
+	if isFrame(h.role) && len(m.Payload) >= minDistinct {
+		h.hash = maphash.Bytes(hashSeed, m.Payload)
+	}
+	return h
+}
+
+func isFrame(role rtmp.Role) bool {
+	return role == rtmp.RoleKey || role == rtmp.RoleFrame || role == rtmp.RoleAudio
+}
+
+// A splicer makes one stream of the messages of successive sources. It is pure but for the window it appends to.
+//
+// One source is active. Another may run beside it, as a candidate: it is joined as soon as one message is seen in both,
+// and becomes active when it brings the first message that the active one has not brought yet, so nothing is lost and
+// nothing comes twice. Where no message is common the candidate takes over at a keyframe, at once if the active source
+// is gone, else when patience ends. The timestamps of each type of message never step back.
+type splicer struct {
+	w         *window
+	stall     time.Duration // an active source silent for longer is as good as gone
+	active    *source
+	candidate *source
+	recent    map[uint64]recentMessage // of the window, while there is a candidate
+
+	last    map[uint8]uint32 // timestamp of the latest frame by type of message
+	newest  uint32           // largest of them
+	offset  uint32           // of the source that was active last
+	arrived time.Time        // when the latest frame came
+	started bool
+}
+
+type recentMessage struct {
+	timestamp uint32
+	times     int
+}
+
+func newSplicer(w *window, stall time.Duration) *splicer {
+	return &splicer{w: w, stall: stall, last: make(map[uint8]uint32)}
+}
+
+// offer makes src the candidate, in place of one that may be there.
+func (s *splicer) offer(src *source, now time.Time) {
+	src.began, src.setup, src.joined = now, &setup{}, false
+	s.candidate = src
+	s.recent = make(map[uint64]recentMessage)
+	for _, e := range s.w.entries {
+		s.remember(e.msg)
+	}
+}
+
+// remember makes a message of the window one that the candidate can be joined at.
+func (s *splicer) remember(m rtmp.Message) {
+	if h := hold(m); h.hash != 0 {
+		s.recent[h.hash] = recentMessage{m.Timestamp, s.recent[h.hash].times + 1}
+	}
+}
+
+// drop ends a source: it has died, stalled or been replaced.
+func (s *splicer) drop(src *source) {
+	if s.active == src {
+		s.active = nil
+	}
+	if s.candidate == src {
+		s.candidate, s.recent = nil, nil
+	}
+	src.held, src.heldLen = nil, 0
+}
+
+// feed takes the next message of a source, which must have been offered. It reports whether the window has grown.
+func (s *splicer) feed(src *source, m rtmp.Message, now time.Time) bool {
+	switch {
+	case len(m.Payload) == 0:
+		return false
+	case src == s.active:
+		grown := s.emit(src, m, rtmp.RoleOf(m), now)
+		if c := s.candidate; grown && c != nil && !c.joined && s.match(c) {
+			s.advance(c, now)
+		}
+		return grown
+	case src == s.candidate:
+		return s.consider(src, hold(m), now)
+	}
+	return false
+}
+
+// consider takes a message of the candidate.
+func (s *splicer) consider(c *source, h heldMessage, now time.Time) bool {
+	if h.role == rtmp.RoleConfig || h.role == rtmp.RoleMetadata {
+		c.setup = c.setup.with(h.Message, h.role)
+	}
+	if !s.started {
+		s.promote(c, now)
+		return s.emit(c, h.Message, h.role, now)
+	}
+	if !isFrame(h.role) {
+		return false // configurations go out when the candidate takes over, if they are news
+	}
+	c.held = append(c.held, h)
+	c.heldLen += len(h.Payload)
+	if c.joined || s.match(c) {
+		return s.advance(c, now)
+	}
+	begins := h.role == rtmp.RoleKey || h.role == rtmp.RoleAudio && !s.w.video
+	if begins && (s.active == nil || now.Sub(c.began) > patience || now.Sub(s.arrived) > s.stall) {
+		s.rebase(c, h.Timestamp, now)
+		c.held = c.held[len(c.held)-1:]
+		return s.take(c, now)
+	}
+	for c.heldLen > maxHeld {
+		c.heldLen -= len(c.held[0].Payload)
+		c.held = c.held[1:]
+	}
+	return false
+}
+
+// match looks for a message that both the candidate and the window have, and only once each.
+func (s *splicer) match(c *source) bool {
+	for _, h := range c.held {
+		if r := s.recent[h.hash]; h.hash != 0 && r.times == 1 {
+			c.offset = r.timestamp - h.Timestamp
+			c.joined = true
+			return true
+		}
+	}
+	return false
+}
+
+// advance goes through what a joined candidate has brought: what the window has already is let go; the first message
+// that is news makes the candidate active. So does the end of patience: then it is behind the active one and stays so,
+// and its old messages are let go as they come.
+func (s *splicer) advance(c *source, now time.Time) bool {
+	for len(c.held) > 0 {
+		if !s.repeats(c.held[0].Message, c.offset) {
+			return s.take(c, now)
+		}
+		c.heldLen -= len(c.held[0].Payload)
+		c.held = c.held[1:]
+	}
+	if s.active == nil || now.Sub(c.began) > patience {
+		s.promote(c, now)
+	}
+	return false
+}
+
+// repeats reports whether the window has, or once had, frame m of a joined source. Within a type time does not stand
+// still, but for the tracks of a multitrack stream.
+func (s *splicer) repeats(m rtmp.Message, offset uint32) bool {
+	last, ok := s.last[m.Type]
+	if !ok {
+		return false
+	}
+	if back := int32(last - (m.Timestamp + offset)); back != 0 {
+		return back > 0 && int64(back) < plausible.Milliseconds()
+	}
+	for i := len(s.w.entries) - 1; i >= 0; i-- {
+		e := s.w.entries[i]
+		if e.msg.Type != m.Type {
+			continue
+		}
+		if e.msg.Timestamp != last {
+			break
+		}
+		if bytes.Equal(e.msg.Payload, m.Payload) {
+			return true
+		}
+	}
+	return false
+}
+
+// take makes the candidate active and emits what is held of it, its setup first where that differs.
+func (s *splicer) take(c *source, now time.Time) bool {
+	held := c.held
+	s.promote(c, now)
+	grown := false
+	for _, m := range c.setup.messages(held[0].Timestamp) {
+		if role := rtmp.RoleOf(m); !s.w.setup.has(m, role) {
+			grown = s.emit(c, m, role, now) || grown
+		}
+	}
+	for _, h := range held {
+		grown = s.emit(c, h.Message, h.role, now) || grown
+	}
+	return grown
+}
+
+func (s *splicer) promote(c *source, now time.Time) {
+	s.active, s.candidate, s.recent = c, nil, nil
+	c.held, c.heldLen, c.settled, c.follows = nil, 0, now.Add(plausible), s.started
+}
+
+// rebase lets the candidate's clock go on where the stream is: by the last source's offset or none if that is
+// plausible, for they share the publisher's clock; else so that as much stream time passes as real time did.
+func (s *splicer) rebase(c *source, first uint32, now time.Time) {
+	elapsed := max(0, now.Sub(s.arrived))
+	for _, offset := range []uint32{s.offset, 0} {
+		step := time.Duration(int32(first+offset-s.newest)) * time.Millisecond
+		if step > 0 && step <= elapsed+plausible {
+			c.offset = offset
+			return
+		}
+	}
+	c.offset = s.newest + uint32(max(1, elapsed.Milliseconds())) - first
+}
+
+// emit appends a message of the active source, unless a source that was just joined repeats what is there.
+func (s *splicer) emit(src *source, m rtmp.Message, role rtmp.Role, now time.Time) bool {
+	frame := isFrame(role)
+	if frame && src.joined {
+		if s.repeats(m, src.offset) {
+			return false
+		}
+		src.joined = now.Before(src.settled)
+	}
+	m.Timestamp += src.offset
+	if last, ok := s.last[m.Type]; ok && frame {
+		if back := int32(last - m.Timestamp); back > maxBackStep {
+			src.offset += uint32(back) + 1
+			m.Timestamp = last + 1
+		} else if back > 0 {
+			m.Timestamp = last
+		}
+	}
+	if frame || !s.started {
+		s.last[m.Type] = m.Timestamp
+		if !s.started || int32(m.Timestamp-s.newest) > 0 {
+			s.newest = m.Timestamp
+		}
+		s.arrived, s.started = now, true
+	}
+	s.offset = src.offset
+	s.w.append(m, role, now)
+	if s.candidate != nil {
+		s.remember(m)
+	}
+	return true
+}

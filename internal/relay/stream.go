@@ -1,0 +1,222 @@
+package relay
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+// streamID names a stream: application and key, both without query arguments.
+type streamID struct{ app, key string }
+
+func (id streamID) String() string { return id.app + "/" + id.key }
+
+// A stream is one live stream: where it comes from, its latest messages, and who reads them.
+type stream struct {
+	id    streamID
+	relay *Relay
+
+	mu      sync.RWMutex
+	window  *window
+	splicer *splicer
+	cursors []*cursor // Invariant: cursors[i].index == i
+	viewers map[*viewer]struct{}
+	gone    bool // no longer in the relay's table; whoever holds it must look again
+	ended   bool // its viewers are being sent away
+
+	publisher *publisher
+	pull      *pull
+	pushes    []*push
+	args      string    // query arguments of the first who asked, for the upstream
+	born      time.Time // when the first frame of the present source's life came; zero: none yet
+	lonely    time.Time // since when nobody watches; zero: somebody does
+	silent    time.Time // since when there is no source; zero: there is one
+	bytes     uint64    // received
+	meter     meter
+}
+
+func newStream(r *Relay, id streamID, now time.Time) *stream {
+	w := newWindow(r.o.ChunkSize, r.o.Queue)
+	return &stream{
+		id: id, relay: r, window: w, splicer: newSplicer(w, r.o.Stall),
+		viewers: make(map[*viewer]struct{}), lonely: now, silent: now,
+	}
+}
+
+// feed takes what a source brought with one read and wakes the readers.
+func (s *stream) feed(src *source, ms []rtmp.Message, size int) {
+	now := time.Now()
+	s.mu.Lock()
+	before := s.splicer.active
+	grown := false
+	for _, m := range ms {
+		if m.Type == rtmp.TypeAggregate {
+			for _, part := range rtmp.SplitAggregate(m) {
+				grown = s.splicer.feed(src, part, now) || grown
+			}
+			continue
+		}
+		if !isStream(m) {
+			continue
+		}
+		grown = s.splicer.feed(src, m, now) || grown
+	}
+	s.bytes += uint64(size)
+	if grown && s.born.IsZero() {
+		s.born = now
+	}
+	after := s.splicer.active
+	seamless := after != nil && after.joined
+	s.mu.Unlock()
+	s.relay.metrics.bytesIn.Add(float64(size))
+	s.relay.metrics.messages.Add(float64(len(ms)))
+	if grown {
+		s.wake()
+	}
+	if after != before && after != nil {
+		s.relay.changed(s, before, after, seamless)
+	}
+}
+
+// isStream reports whether a message is part of what viewers get.
+func isStream(m rtmp.Message) bool {
+	switch m.Type {
+	case rtmp.TypeAudio, rtmp.TypeVideo, rtmp.TypeDataAMF0, rtmp.TypeDataAMF3:
+		return true
+	}
+	return false
+}
+
+// wake tells every reader that there is something to send.
+func (s *stream) wake() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, c := range s.cursors {
+		c.signal()
+	}
+}
+
+// collect hands a reader its next batch, and says whether the stream has ended.
+func (s *stream) collect(c *cursor) (b batch, ended bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b = c.collect(s.window, time.Now())
+	if c.skipped > 0 {
+		s.relay.metrics.skipped.Add(float64(c.skipped))
+		c.skipped = 0
+	}
+	return b, s.ended
+}
+
+// offer makes src the stream's next source.
+func (s *stream) offer(src *source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.splicer.offer(src, time.Now())
+	s.silent = time.Time{}
+}
+
+// drop ends a source. The stream goes on where the next one begins.
+func (s *stream) drop(src *source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.splicer.drop(src)
+	if s.splicer.active == nil && s.splicer.candidate == nil {
+		s.silent, s.born = time.Now(), time.Time{}
+	}
+}
+
+// attach adds a reader. It fails when the stream has just been given up.
+func (s *stream) attach(c *cursor, how Join) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return false
+	}
+	c.join(s.window, how)
+	c.index = len(s.cursors)
+	s.cursors = append(s.cursors, c)
+	return true
+}
+
+func (s *stream) detach(c *cursor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.cursors) - 1
+	s.cursors[c.index] = s.cursors[last]
+	s.cursors[c.index].index = c.index
+	s.cursors = slices.Delete(s.cursors, last, last+1)
+}
+
+// addViewer attaches a viewer and sees to a source.
+func (s *stream) addViewer(v *viewer) bool {
+	if !s.attach(v.cursor, s.relay.o.Join) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.viewers[v] = struct{}{}
+	s.lonely = time.Time{}
+	if s.args == "" {
+		_, s.args = rtmp.SplitArgs(v.request.Key)
+	}
+	s.ensurePull()
+	return true
+}
+
+func (s *stream) removeViewer(v *viewer) {
+	s.detach(v.cursor)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.viewers, v)
+	if len(s.viewers) == 0 {
+		s.lonely = time.Now()
+	}
+}
+
+// ensurePull starts pulling if that is where the stream must come from. The caller holds the lock.
+func (s *stream) ensurePull() {
+	if s.pull == nil && s.publisher == nil && len(s.viewers) > 0 && s.relay.upstreams.any() && !s.ended {
+		s.pull = startPull(s)
+	}
+}
+
+// via returns the relays that hang, directly or not, on this one for the stream, with this one's own mark.
+func (s *stream) via() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	marks := []string{s.relay.mark}
+	for v := range s.viewers {
+		for _, m := range v.via {
+			if !slices.Contains(marks, m) && len(marks) < maxVia {
+				marks = append(marks, m)
+			}
+		}
+	}
+	return marks
+}
+
+// locate maps a place in what a viewer was sent, counted behind the handshake, to the message that holds it and the
+// place within that message's encoding. It knows the present stretch, since the viewer last joined, skipped or was
+// answered a ping.
+func (s *stream) locate(v *viewer, sent uint64) (seq uint64, within int, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.window.locate(sent + v.base.Load())
+}
+
+// A meter is a bit rate over the last few seconds.
+type meter struct {
+	last uint64
+	at   time.Time
+	kbps float64
+}
+
+func (m *meter) tick(total uint64, now time.Time) {
+	if d := now.Sub(m.at).Seconds(); !m.at.IsZero() && d > 0 {
+		m.kbps += (float64(total-m.last)*8/1000/d - m.kbps) * min(1, d/4)
+	}
+	m.last, m.at = total, now
+}
