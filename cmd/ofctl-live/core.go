@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,8 @@ import (
 // joined is the controller joined with its policies.
 type joined struct {
 	*controller.Controller
+
+	mu      sync.Mutex // held over every change of the settings, each of which starts from the present ones
 	options policies.Options
 }
 
@@ -80,6 +83,8 @@ func (j *joined) Apply(next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.options = policyOptions(next)
 	j.Set(s)
 	return nil
@@ -100,6 +105,8 @@ func (j *joined) Policy() api.Policy {
 
 // SetPolicy implements api.Policies. Without a service it holds for all, those with a policy of their own included.
 func (j *joined) SetPolicy(_ context.Context, change api.PolicyChange) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	p, err := policies.New(change.Policy, j.options)
 	if err != nil {
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)

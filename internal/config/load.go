@@ -117,7 +117,6 @@ func (c *Config) NeedsRestart(next *Config) []string {
 		{"listen", c.Listen, next.Listen},
 		{"http", c.HTTP, next.HTTP},
 		{"log.format", c.Log.Format, next.Log.Format},
-		{"services", addresses(c.Services), addresses(next.Services)},
 		{"controller", c.Controller, next.Controller},
 	} {
 		if !reflect.DeepEqual(p.old, p.new) {
@@ -125,13 +124,4 @@ func (c *Config) NeedsRestart(next *Config) []string {
 		}
 	}
 	return parts
-}
-
-// addresses are the services without what a reload can change about them.
-func addresses(services []Service) []Service {
-	out := slices.Clone(services)
-	for i := range out {
-		out[i].Policy = ""
-	}
-	return out
 }

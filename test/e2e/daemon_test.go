@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A daemon is a running ofctl-live.
+type daemon struct {
+	*process
+	lab    *lab
+	client *http.Client
+}
+
+// daemon starts ofctl-live with a configuration, next to the switches, and waits until it serves.
+func (l *lab) daemon(config string) *daemon {
+	l.t.Helper()
+	file := l.path("config.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+	d := &daemon{lab: l, client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(_ context.Context, network, addr string) (net.Conn, error) {
+			return l.core.dial(network, addr)
+		},
+	}}}
+	d.process = start(l.t, l.dir, "ofctl-live", l.core.command(binary, "--config", file, "--log-level", "debug"))
+	await(l.t, "the daemon serves", 10*time.Second, func() bool {
+		if !d.running() {
+			l.t.Fatalf("the daemon ended: %v", d.err)
+		}
+		_, status := d.get("/-/ready")
+		return status == http.StatusOK
+	})
+	return d
+}
+
+// dial connects from within the namespace: a socket belongs to the one its thread is in when it is made.
+func (n netns) dial(network, addr string) (net.Conn, error) {
+	runtime.LockOSThread() // and never unlocked where the way back fails, so that the thread ends with its goroutine
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer home.Close()
+	away, err := os.Open("/proc/" + n.pid() + "/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer away.Close()
+	if err := unix.Setns(int(away.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, err
+	}
+	conn, err := net.DialTimeout(network, addr, 2*time.Second)
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		panic(back)
+	}
+	runtime.UnlockOSThread()
+	return conn, err
+}
+
+// get asks the daemon's API; status 0 stands for no answer.
+func (d *daemon) get(path string) (body string, status int) {
+	return d.do(http.MethodGet, path, "")
+}
+
+// do sends a request with a body to the daemon's API.
+func (d *daemon) do(method, path, body string) (answer string, status int) {
+	req, err := http.NewRequest(method, "http://127.0.0.1:9653"+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return err.Error(), 0
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error(), 0
+	}
+	return string(out), resp.StatusCode
+}
+
+// list asks for one of the API's lists.
+func (d *daemon) list(path string) []map[string]any {
+	d.t.Helper()
+	body, status := d.get(path)
+	var all []map[string]any
+	if err := json.Unmarshal([]byte(body), &all); err != nil || status != http.StatusOK {
+		d.t.Fatalf("GET %s: %d %s", path, status, body)
+	}
+	return all
+}
+
+// metric returns the sample whose name and labels are written as given, and whether there is one.
+func (d *daemon) metric(t *testing.T, sample string) (value string, ok bool) {
+	t.Helper()
+	body, _ := d.get("/metrics")
+	for line := range strings.Lines(body) {
+		if rest, ok := strings.CutPrefix(line, sample+" "); ok {
+			return strings.TrimSpace(rest), true
+		}
+	}
+	return "", false
+}
+
+// connected waits until so many switches are up.
+func (d *daemon) connected(switches string) {
+	d.t.Helper()
+	await(d.t, switches+" switches are up", 10*time.Second, func() bool {
+		got, _ := d.metric(d.t, "ofctl_switches_connected")
+		return got == switches
+	})
+}
+
+// knows waits until a host is on the daemon's map. A relay that was never seen has no place there; its push to the CDN
+// shows it, or the daemon's own probe.
+func (d *daemon) knows(h *host) {
+	d.t.Helper()
+	await(d.t, h.name+" is known", 5*time.Second, func() bool {
+		return slices.ContainsFunc(d.list("/v1/hosts"), func(seen map[string]any) bool { return seen["ip"] == h.ip })
+	})
+}
+
+// logged returns the log's lines whose message holds the text.
+func (d *daemon) logged(text string) []map[string]any {
+	var found []map[string]any
+	lines := bufio.NewScanner(bytes.NewReader([]byte(d.output())))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line map[string]any
+		if json.Unmarshal(lines.Bytes(), &line) != nil {
+			continue // the runtime's own words, at a crash
+		}
+		if msg, _ := line["msg"].(string); strings.Contains(msg, text) {
+			found = append(found, line)
+		}
+	}
+	return found
+}

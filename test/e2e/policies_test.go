@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPing(t *testing.T) {
+	n := newLab(t).single(1)
+	d := n.daemon(directConfig)
+	d.connected("1")
+	n.viewers[0].mustPing(n.hb)
+	n.viewers[0].mustPing(n.hs)
+	for _, pair := range [][2]*host{{n.viewers[0], n.hb}, {n.hb, n.viewers[0]}} {
+		if found := n.s1.find("priority=10000", "dl_src="+pair[0].mac, "dl_dst="+pair[1].mac); len(found) != 1 {
+			t.Errorf("%d rules for %s to %s, want 1 in:\n%v", len(found), pair[0].name, pair[1].name, n.s1.flows())
+		}
+	}
+	if hosts := d.list("/v1/hosts"); len(hosts) != 3 {
+		t.Errorf("knows %d hosts, want 3: %v", len(hosts), hosts)
+	}
+}
+
+// Under policy direct a stream reaches its viewers from the CDN, once for each of them, by rules that rewrite nothing.
+func TestStreamDirect(t *testing.T) {
+	n := newLab(t).single(2)
+	d := n.daemon(directConfig)
+	d.connected("1")
+	n.servers()
+	early := n.viewers[0].watch(cdnURL)
+	p := n.publish(10)
+	early.plays(30)
+	late := n.viewers[1].watch(cdnURL)
+	late.plays(30)
+
+	for _, f := range n.s1.flows() {
+		if strings.Contains(string(f), "mod_") {
+			t.Errorf("a rule that rewrites: %s", f)
+		}
+	}
+	for _, s := range d.list("/v1/sessions") {
+		if s["source"] != "cdn" {
+			t.Errorf("not served by the CDN: %v", s)
+		}
+	}
+	sent := p.finish(15 * time.Second)
+	early.sawAll(sent)
+	late.sawAll(sent)
+	if in, out := n.hs.received(), n.hs.sent(); float64(out) < 1.2*float64(in) {
+		t.Errorf("the CDN took %d bytes and gave %d, want most of two copies of the stream", in, out)
+	}
+}
+
+// Under policy bypass the same viewers, who dial the same address, are served by the relay, and the CDN's line carries the
+// one copy that the broadcaster pushes.
+func TestStreamBypass(t *testing.T) {
+	n := newLab(t).single(2)
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	n.servers()
+	p := n.publish(12)
+	d.knows(n.hb)
+	viewers := []*viewer{n.viewers[0].watch(cdnURL), n.viewers[1].watch(cdnURL)}
+	for _, v := range viewers {
+		v.plays(30)
+	}
+
+	for _, h := range n.viewers {
+		if there, back := n.redirects(h); len(there) != 1 || len(back) != 1 {
+			t.Errorf("%s: %d rules there and %d back, want 1 each in:\n%v", h.name, len(there), len(back), n.s1.flows())
+		}
+	}
+	sources := map[any]int{}
+	for _, s := range d.list("/v1/sessions") {
+		sources[s["source"]]++
+	}
+	if sources["hb-relay"] != 2 {
+		t.Errorf("sessions by source: %v, want 2 of hb-relay", sources)
+	}
+	if got, _ := d.metric(t, `ofctl_sessions{policy="bypass",source="hb-relay"}`); got != "2" {
+		t.Errorf("ofctl_sessions for hb-relay is %q, want 2", got)
+	}
+	sent := p.finish(20 * time.Second)
+	for _, v := range viewers {
+		v.sawAll(sent)
+	}
+	if in, out := n.hs.received(), n.hs.sent(); out > in/5 {
+		t.Errorf("the CDN took %d bytes and gave %d, want next to nothing", in, out)
+	}
+}
+
+// A policy that is changed decides for new connections; those that play stay with their source.
+func TestPolicyChange(t *testing.T) {
+	n := newLab(t).single(2)
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	n.servers()
+	p := n.publish(14)
+	d.knows(n.hb)
+	first := n.viewers[0].watch(cdnURL)
+	first.plays(30)
+	run(t, n.core.command(binary, "policy", "set", "direct"))
+	second := n.viewers[1].watch(cdnURL)
+	second.plays(30)
+
+	if there, back := n.redirects(n.viewers[0]); len(there) != 1 || len(back) != 1 {
+		t.Errorf("the running session has %d rules there and %d back, want 1 each", len(there), len(back))
+	}
+	if there, back := n.redirects(n.viewers[1]); len(there)+len(back) != 0 {
+		t.Errorf("the new session is redirected: %v %v", there, back)
+	}
+	sent := p.finish(20 * time.Second)
+	first.sawAll(sent)
+	second.sawAll(sent)
+}

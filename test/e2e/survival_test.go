@@ -1,0 +1,126 @@
+package e2e
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// SIGTERM ends the daemon with status 0, and every flow stays.
+func TestTerminationLeavesFlows(t *testing.T) {
+	n := newLab(t).single(1)
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	n.servers()
+	p := n.publish(10)
+	d.knows(n.hb)
+	v := n.viewers[0].watch(cdnURL)
+	v.plays(30)
+
+	before := sessionRules(n)
+	if err := d.stop(syscall.SIGTERM); err != nil {
+		t.Errorf("the daemon ended with %v", err)
+	}
+	if after := sessionRules(n); len(before) == 0 || !slices.Equal(before, after) {
+		t.Errorf("rules before:\n%v\nafter:\n%v", before, after)
+	}
+	v.sawAll(p.finish(15 * time.Second))
+}
+
+// A daemon that is killed costs a running stream no frame. The next one finds the session in the switch's table: it
+// rewrites none of its rules, and serves a new viewer at once.
+func TestKillAndRestart(t *testing.T) {
+	n := newLab(t).single(2)
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	n.servers()
+	p := n.publish(16)
+	d.knows(n.hb)
+	v := n.viewers[0].watch(cdnURL)
+	v.plays(30)
+	before := sessionRules(n)
+
+	_ = d.stop(syscall.SIGKILL)
+	time.Sleep(time.Second) // of stream, with nobody in control
+	started := time.Now()
+	d = n.daemon(bypassConfig)
+	d.connected("1")
+	second := n.viewers[1].watch(cdnURL)
+	second.plays(30)
+
+	there, back := n.redirects(n.viewers[0])
+	if after := append(there, back...); !slices.Equal(sorted(after), before) {
+		t.Errorf("the session's rules before:\n%v\nafter:\n%v", before, after)
+	}
+	for _, age := range n.ages("nw_src=" + n.viewers[0].ip + ",nw_dst=" + n.hs.ip) {
+		if age < time.Since(started) {
+			t.Errorf("a rule of the session is %v old, younger than the daemon: it was written anew", age)
+		}
+	}
+	if there, back := n.redirects(n.viewers[1]); len(there) != 1 || len(back) != 1 {
+		t.Errorf("the new viewer has %d rules there and %d back, want 1 each", len(there), len(back))
+	}
+	sent := p.finish(20 * time.Second)
+	v.sawAll(sent)
+	second.sawAll(sent)
+}
+
+// What is wrong at the start is one line, and status 1.
+func TestPortInUse(t *testing.T) {
+	l := newLab(t)
+	l.daemon(directConfig)
+	out, err := l.core.command(binary, "--http", "").CombinedOutput()
+	want := "ofctl-live: listen on 0.0.0.0:6653 for switches: the port is in use by another process\n"
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || string(out) != want {
+		t.Errorf("%v:\n%s\nwant status 1 and\n%s", err, out, want)
+	}
+}
+
+// A switch that speaks another version is told so and refused; the others do not notice.
+func TestOtherVersion(t *testing.T) {
+	n := newLab(t).single(1)
+	d := n.daemon(directConfig)
+	d.connected("1")
+	other := n.vswitch("s2")
+	n.vsctl("set", "bridge", other.name, "protocols=OpenFlow13")
+	await(t, "the daemon refuses it", 10*time.Second, func() bool { return len(d.logged("switch refused")) > 0 })
+	if got, _ := d.metric(t, "ofctl_switches_connected"); got != "1" {
+		t.Errorf("%s switches are up, want 1", got)
+	}
+	n.viewers[0].mustPing(n.hb)
+}
+
+// sessionRules are the rules of connections to the service, in a stable order.
+func sessionRules(n *network) []flow {
+	return sorted(n.s1.find("priority=40000"))
+}
+
+func sorted(flows []flow) []flow {
+	slices.Sort(flows)
+	return flows
+}
+
+// ages are how long the rules whose match contains the text have been in the table.
+func (n *network) ages(match string) []time.Duration {
+	n.t.Helper()
+	out := run(n.t, n.ovs("ovs-ofctl", "-O", "OpenFlow10", "--no-names", "dump-flows", n.s1.name, "tcp,"+match))
+	var ages []time.Duration
+	for line := range strings.Lines(out) {
+		_, rest, ok := strings.Cut(line, "duration=")
+		if !ok {
+			continue
+		}
+		age, err := time.ParseDuration(rest[:strings.IndexByte(rest, ',')])
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		ages = append(ages, age)
+	}
+	if len(ages) == 0 {
+		n.t.Errorf("no rule for %s", match)
+	}
+	return ages
+}
