@@ -149,16 +149,12 @@ func (s *Switch) forward(frame []byte, in ofproto.Port) []Egress {
 	}
 	if ambiguous != nil {
 		s.complain("two entries of priority %d match the same packet and differ: %s and %s",
-			e.mod.Priority, describe(e), describe(ambiguous))
+			e.mod.Priority, flowOf(e), flowOf(ambiguous))
 	}
 	e.packets++
 	e.bytes += uint64(len(frame))
 	e.lastUsed = s.now()
 	return s.execute(frame, in, e.mod.Actions)
-}
-
-func describe(e *entry) string {
-	return fmt.Sprintf("%+v actions=%v", e.match, e.mod.Actions)
 }
 
 // A port is a PhyPort and its counters.

@@ -150,9 +150,10 @@ func (s *Switch) dispatch(ss *session, xid uint32, m ofproto.Message) ([]Egress,
 			return nil, BadQueuePort
 		}
 		ss.send(xid, &ofproto.QueueGetConfigReply{Port: m.Port})
-	case *ofproto.Vendor:
-		return nil, BadVendor
-	default: // of another version, or what only a switch sends
+	default: // extensions, messages of later versions, and what only a switch sends
+		if m.Type() == ofproto.TypeVendor {
+			return nil, BadVendor
+		}
 		return nil, BadType
 	}
 	return nil, nil

@@ -68,7 +68,7 @@ func canonical(m ofproto.Match) (_ ofproto.Match, complaint string) {
 	ignore := func(bits ofproto.Wildcards, field string, set, need bool) {
 		if set && !need {
 			if complaint == "" {
-				complaint = fmt.Sprintf("match on %s, which does not count without its prerequisites: %+v", field, m)
+				complaint = fmt.Sprintf("match on %s, which does not count without its prerequisites: %v", field, m)
 			}
 			w |= bits
 		}

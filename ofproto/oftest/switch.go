@@ -136,46 +136,6 @@ func (s *Switch) expire() {
 	}
 }
 
-// Apply executes a FlowMod as if a controller had sent it: a test's way to have entries there before. It returns a
-// Refusal if the switch refuses.
-func (s *Switch) Apply(mod *ofproto.FlowMod) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flowMod(mod)
-}
-
-// A Flow is one flow entry as it is in the table.
-type Flow struct {
-	Match       ofproto.Match // normalized
-	Priority    uint16
-	Cookie      uint64
-	IdleTimeout uint16 // seconds
-	HardTimeout uint16 // seconds
-	Flags       ofproto.FlowModFlags
-	Actions     []ofproto.Action
-	Packets     uint64
-	Bytes       uint64
-	Age         time.Duration
-}
-
-// Flows returns the flow table by falling priority, entries of one priority in the order in which they were added.
-func (s *Switch) Flows() []Flow {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expire()
-	entries := s.table.choose(ofproto.MatchAll.Normalized(), 0, false, ofproto.PortNone)
-	slices.SortStableFunc(entries, func(a, b *entry) int { return b.rank - a.rank })
-	flows := make([]Flow, len(entries))
-	for i, e := range entries {
-		flows[i] = Flow{
-			Match: e.match, Priority: e.mod.Priority, Cookie: e.mod.Cookie, IdleTimeout: e.mod.IdleTimeout,
-			HardTimeout: e.mod.HardTimeout, Flags: e.mod.Flags, Actions: slices.Clone(e.mod.Actions),
-			Packets: e.packets, Bytes: e.bytes, Age: s.now().Sub(e.added),
-		}
-	}
-	return flows
-}
-
 // Received returns how many messages of a type have come since the switch was made, over all connections.
 func (s *Switch) Received(t ofproto.Type) int {
 	s.mu.Lock()
