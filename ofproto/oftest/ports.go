@@ -43,6 +43,18 @@ func (s *Switch) AddPort(no ofproto.Port) {
 	s.reportPort(ofproto.PortAdded, s.addPort(no))
 }
 
+// ensurePort adds a port unless it is there.
+func (s *Switch) ensurePort(no ofproto.Port) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.port(no); p == nil {
+		s.reportPort(ofproto.PortAdded, s.addPort(no))
+	} else if p.State&ofproto.PortLinkDown != 0 {
+		p.State &^= ofproto.PortLinkDown
+		s.reportPort(ofproto.PortModified, p)
+	}
+}
+
 // RemovePort removes a port and reports it.
 func (s *Switch) RemovePort(no ofproto.Port) {
 	s.mu.Lock()

@@ -43,6 +43,20 @@ func (s *Switch) Dial(ctx context.Context, address string) error {
 	return s.Serve(ctx, conn)
 }
 
+// Run connects to a controller and serves it, again and again until ctx ends, as a switch does.
+func (s *Switch) Run(ctx context.Context, dial func(context.Context) (net.Conn, error)) {
+	const pause = 100 * time.Millisecond // between attempts; a real switch waits a second and more
+	for ctx.Err() == nil {
+		if conn, err := dial(ctx); err == nil {
+			_ = s.Serve(ctx, conn) // however it ended, it is time for the next
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
 // Serve speaks OpenFlow with a controller until the connection ends, which it closes. It returns nil when ctx or either
 // side has closed it, an error when it broke or was malformed. A switch serves one connection at a time: an earlier one
 // is dropped.
