@@ -128,12 +128,11 @@ func (d *daemon) connected(switches string) {
 	})
 }
 
-// knows waits until a host is on the daemon's map. A relay that was never seen has no place there; its push to the CDN
-// shows it, or the daemon's own probe.
-func (d *daemon) knows(h *host) {
+// healthy waits until a peer may be chosen: it is on the map, and what listens there has answered a probe.
+func (d *daemon) healthy(peer string) {
 	d.t.Helper()
-	await(d.t, h.name+" is known", 5*time.Second, func() bool {
-		return slices.ContainsFunc(d.list("/v1/hosts"), func(seen map[string]any) bool { return seen["ip"] == h.ip })
+	await(d.t, peer+" is healthy", 10*time.Second, func() bool {
+		return slices.ContainsFunc(d.list("/v1/peers"), func(p map[string]any) bool { return p["name"] == peer && p["healthy"] == true })
 	})
 }
 

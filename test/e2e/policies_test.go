@@ -59,8 +59,8 @@ func TestStreamBypass(t *testing.T) {
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
+	d.healthy("hb-relay")
 	p := n.publish(12)
-	d.knows(n.hb)
 	viewers := []*viewer{n.viewers[0].watch(cdnURL), n.viewers[1].watch(cdnURL)}
 	for _, v := range viewers {
 		v.plays(30)
@@ -96,8 +96,8 @@ func TestPolicyChange(t *testing.T) {
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
+	d.healthy("hb-relay")
 	p := n.publish(14)
-	d.knows(n.hb)
 	first := n.viewers[0].watch(cdnURL)
 	first.plays(30)
 	run(t, n.core.command(binary, "policy", "set", "direct"))
@@ -113,4 +113,42 @@ func TestPolicyChange(t *testing.T) {
 	sent := p.finish(20 * time.Second)
 	first.sawAll(sent)
 	second.sawAll(sent)
+}
+
+// Where viewer and relay are on different switches, the viewer's own switch does all the rewriting, and the rest of the
+// network sees an ordinary connection to the relay.
+func TestBypassAcrossSwitches(t *testing.T) {
+	l := newLab(t)
+	n := &network{lab: l, s1: l.vswitch("s1")}
+	s2, s3 := l.vswitch("s2"), l.vswitch("s3")
+	l.link(n.s1, s2)
+	l.link(s2, s3)
+	n.hb, n.hs = l.host("hb", "10.0.0.1", s3), l.host("hs", "10.0.0.2", s2)
+	viewer := l.host("hv1", "10.0.0.3", n.s1)
+	d := l.daemon(bypassConfig)
+	d.connected("3")
+	await(t, "the links are found", 15*time.Second, func() bool { return len(d.list("/v1/links")) == 4 })
+	viewer.mustPing(n.hb)
+	viewer.mustPing(n.hs)
+	n.servers()
+	d.healthy("hb-relay")
+	p := n.publish(10)
+	v := viewer.watch(cdnURL)
+	v.plays(30)
+
+	rewrites := []string{"mod_dl_dst:" + n.hb.mac, "mod_nw_dst:" + n.hb.ip}
+	if found := n.s1.find(append(rewrites, "nw_src="+viewer.ip, "nw_dst="+n.hs.ip)...); len(found) != 1 {
+		t.Errorf("%d rules at the viewer's switch send it to the relay, want 1 in:\n%v", len(found), n.s1.flows())
+	}
+	if found := n.s1.find("mod_nw_src:"+n.hs.ip, "mod_dl_src:"+n.hs.mac, "nw_src="+n.hb.ip, "nw_dst="+viewer.ip); len(found) != 1 {
+		t.Errorf("%d rules at the viewer's switch bring the answers back, want 1 in:\n%v", len(found), n.s1.flows())
+	}
+	for _, s := range []*vswitch{s2, s3} {
+		for _, f := range s.flows() {
+			if strings.Contains(string(f), "mod_") {
+				t.Errorf("%s rewrites: %s", s.name, f)
+			}
+		}
+	}
+	v.sawAll(p.finish(15 * time.Second))
 }

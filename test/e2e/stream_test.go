@@ -19,14 +19,20 @@ type publisher struct {
 	file string // what it sent
 }
 
-// publish sends a stream of so many seconds to an RTMP address.
+// publish sends a stream of so many seconds to an RTMP address, and returns once that has been accepted.
 func (h *host) publish(url string, seconds int) *publisher {
 	h.lab.t.Helper()
 	file := h.lab.path(fmt.Sprintf("sent-%s-%d.flv", h.name, processes.Load()))
 	p := h.start("ffmpeg", "-nostdin", "-loglevel", "warning", "-re",
 		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=size=320x240:rate=30:duration=%d", seconds),
 		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-b:v", "600k", "-g", "30",
-		"-flags", "+global_header", "-map", "0:v", "-f", "tee", "[f=flv:flvflags=no_duration_filesize]"+url+"|[f=flv]"+file)
+		"-flags", "+global_header", "-map", "0:v", "-f", "tee", "[f=flv:flvflags=no_duration_filesize]"+url+"|[f=flv:flush_packets=1]"+file)
+	// ffmpeg opens the file after the connection, and nginx-rtmp refuses a publisher whose stream it has begun to pull: a
+	// viewer that is to be served by the publisher's own relay must not come before this.
+	await(h.lab.t, "the stream is on air", 10*time.Second, func() bool {
+		info, err := os.Stat(file)
+		return err == nil && info.Size() > 0
+	})
 	return &publisher{process: p, host: h, file: file}
 }
 
@@ -84,7 +90,7 @@ func (v *viewer) sawAll(sent []string) {
 		got := v.frames()
 		return len(got) > 0 && got[len(got)-1] == sent[len(sent)-1]
 	})
-	_ = v.stop(syscall.SIGINT) // ffmpeg ends with 255 then
+	_ = v.stop(syscall.SIGKILL) // of its own accord ffmpeg waits for more
 	got := v.frames()
 	first := slices.Index(sent, got[0])
 	if first < 0 {

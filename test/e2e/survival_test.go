@@ -15,8 +15,8 @@ func TestTerminationLeavesFlows(t *testing.T) {
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
+	d.healthy("hb-relay")
 	p := n.publish(10)
-	d.knows(n.hb)
 	v := n.viewers[0].watch(cdnURL)
 	v.plays(30)
 
@@ -37,8 +37,8 @@ func TestKillAndRestart(t *testing.T) {
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
+	d.healthy("hb-relay")
 	p := n.publish(16)
-	d.knows(n.hb)
 	v := n.viewers[0].watch(cdnURL)
 	v.plays(30)
 	before := sessionRules(n)
@@ -48,6 +48,7 @@ func TestKillAndRestart(t *testing.T) {
 	started := time.Now()
 	d = n.daemon(bypassConfig)
 	d.connected("1")
+	d.healthy("hb-relay")
 	second := n.viewers[1].watch(cdnURL)
 	second.plays(30)
 
