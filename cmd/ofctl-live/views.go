@@ -2,7 +2,8 @@ package main
 
 import "gopkg.in/yaml.v3"
 
-// configView is the running configuration with the keys of the file.
+// configView is the running configuration with the keys of the file, without the part that is a relay's: the daemon does not
+// run one, and it may hold the tokens of publishers.
 func (d *daemon) configView() any {
 	var view map[string]any
 	text, err := d.config.Load().YAML()
@@ -12,5 +13,6 @@ func (d *daemon) configView() any {
 	if err != nil {
 		panic(err) // a configuration that was read can be written
 	}
+	delete(view, "relay")
 	return view
 }

@@ -73,7 +73,7 @@ const (
 // Bypass says how the bypass policy chooses a source.
 type Bypass struct {
 	Strategy string        `yaml:"strategy"` // least-delay, nearest or least-loaded
-	Margin   time.Duration `yaml:"margin"`   // by how much a peer must beat the service
+	Margin   time.Duration `yaml:"margin"`   // by how much a peer may be farther than the service
 }
 
 // Controller holds the timing of the OpenFlow side.
@@ -102,15 +102,33 @@ const (
 
 // Relay configures `ofctl-live relay`.
 type Relay struct {
-	Listen     string        `yaml:"listen"`     // HOST:PORT for RTMP
-	Upstream   string        `yaml:"upstream"`   // rtmp://HOST[:PORT]/app to pull from; empty: ask the controller
-	Push       []string      `yaml:"push"`       // rtmp:// addresses that local publishers are pushed to
-	Join       string        `yaml:"join"`       // gop or live
-	Queue      time.Duration `yaml:"queue"`      // of stream a viewer may fall behind before it skips
-	Keep       time.Duration `yaml:"keep"`       // of an upstream after its last viewer
-	Drain      time.Duration `yaml:"drain"`      // of viewers at SIGTERM
-	Controller string        `yaml:"controller"` // http://HOST:PORT of the ofctl-live to register with; empty: none
-	Name       string        `yaml:"name"`       // under which to register; empty: the host's name
+	Listen    []string `yaml:"listen"`    // HOST:PORT for RTMP
+	HTTP      string   `yaml:"http"`      // HOST:PORT of metrics and health; empty: none
+	Name      string   `yaml:"name"`      // under which to register; empty: the host's name
+	Advertise string   `yaml:"advertise"` // HOST[:PORT] at which viewers reach it; empty: the first of Listen
+
+	Controller string   `yaml:"controller"` // http://HOST:PORT of the ofctl-live to register with; empty: none
+	Upstream   []string `yaml:"upstream"`   // rtmp://HOST[:PORT]/APP to pull from, best first; empty: ask the controller
+	Push       []string `yaml:"push"`       // rtmp:// addresses that local publishers are pushed to
+	DSCP       int      `yaml:"dscp"`       // marks the connections to upstreams, 1 to 63; 0: none
+
+	Join  string        `yaml:"join"`  // gop or live
+	Queue time.Duration `yaml:"queue"` // of stream a viewer may fall behind before it skips
+	Keep  time.Duration `yaml:"keep"`  // of an upstream after its last viewer
+	Stall time.Duration `yaml:"stall"` // silence after which an upstream is given up
+	Idle  time.Duration `yaml:"idle"`  // after which viewers of a stream without a source are sent away; 0: never
+	Drain time.Duration `yaml:"drain"` // of viewers at SIGTERM
+
+	MaxViewers    int     `yaml:"max_viewers"`     // at a time; 0: no limit
+	MaxKbps       int     `yaml:"max_kbps"`        // kbit/s towards viewers, told to the controller; 0: no limit
+	MaxPerAddress int     `yaml:"max_per_address"` // connections from one address; 0: no limit
+	Publish       Publish `yaml:"publish"`
+}
+
+// Publish says who may publish to a relay; empty, everybody may.
+type Publish struct {
+	Allow  []netip.Prefix `yaml:"allow"`  // addresses that publishers must come from
+	Tokens []string       `yaml:"tokens"` // one of which they must give as ?token=
 }
 
 // Default returns what holds where a file says nothing: policy direct, no service, no peer.
@@ -130,10 +148,11 @@ func Default() *Config {
 			ProbeInterval:      2 * time.Second,
 		},
 		Relay: Relay{
-			Listen: ":1935",
+			Listen: []string{":1935"},
 			Join:   JoinGOP,
 			Queue:  2 * time.Second,
 			Keep:   10 * time.Second,
+			Stall:  2 * time.Second,
 			Drain:  30 * time.Second,
 		},
 	}

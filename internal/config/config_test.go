@@ -38,7 +38,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 	var same func(path string, a, b reflect.Value)
 	same = func(path string, a, b reflect.Value) {
-		if a.Kind() == reflect.Struct && a.Type() != reflect.TypeFor[netip.Addr]() {
+		if a.Kind() == reflect.Struct && a.Type() != reflect.TypeFor[netip.Addr]() && a.Type() != reflect.TypeFor[netip.Prefix]() {
 			for i := range a.NumField() {
 				if f := a.Type().Field(i); f.IsExported() {
 					same(path+"."+f.Name, a.Field(i), b.Field(i))
@@ -60,6 +60,7 @@ policy: bypass
 services: [{name: cdn, address: 10.0.0.2}, {name: b, address: 10.0.0.3, policy: direct}]
 peers: [{name: p, address: 10.0.0.1, port: 1936, upstream: "dscp:46"}]
 bypass: {margin: 1.5ms}
+listen: 127.0.0.1:1
 http: ""
 relay: # nothing, so the defaults
 `))
@@ -74,6 +75,9 @@ relay: # nothing, so the defaults
 	}
 	if p := c.Peers[0]; p.Upstream != (Upstream{Marked: true, DSCP: 46}) || p.Port != 1936 {
 		t.Errorf("peer %+v; want DSCP 46, port 1936", p)
+	}
+	if !reflect.DeepEqual(c.Listen, []string{"127.0.0.1:1"}) {
+		t.Errorf("listen %v; want the one word as a list", c.Listen)
 	}
 	if c.Bypass.Margin != 1500*time.Microsecond || c.Bypass.Strategy != LeastDelay || c.HTTP != "" || c.Relay.Join != JoinGOP {
 		t.Errorf("margin %v strategy %s http %q join %q", c.Bypass.Margin, c.Bypass.Strategy, c.HTTP, c.Relay.Join)
@@ -94,7 +98,8 @@ func TestErrors(t *testing.T) {
 		{"unknown inner key", cdn + "peers:\n  - {name: a, adress: 10.0.0.1, address: 10.0.0.1}",
 			`f.yaml:3: peers[0].adress: unknown key; did you mean "address"?`},
 		{"key twice", "policy: direct\npolicy: bypass", "f.yaml:2: policy: given twice, first on line 1"},
-		{"list wanted", "listen: 0.0.0.0:6653", `f.yaml:1: listen: want a list, got "0.0.0.0:6653"`},
+		{"list wanted", "peers: hb-relay", `f.yaml:1: peers: want a list, got "hb-relay"`},
+		{"words wanted", "listen: {a: b}", `f.yaml:1: listen: want a list, got keys and values`},
 		{"word wanted", "policy: [direct]", "f.yaml:1: policy: want a single value, got a list"},
 		{"no listeners", "listen: []", "f.yaml:1: listen: want at least one HOST:PORT"},
 		{"listen without port", "listen: [localhost]", `f.yaml:1: listen[0]: "localhost" is not HOST:PORT`},
@@ -130,7 +135,10 @@ func TestErrors(t *testing.T) {
 		{"audit", "controller: {audit_interval: 1ms}", `controller.audit_interval: 1ms is not between 1s and 24h0m0s`},
 		{"tls half", "controller: {tls: {cert: a}}", `f.yaml:1: controller.tls: cert and key go together`},
 		{"level", "log: {level: inf}", `f.yaml:1: log.level: unknown level "inf"; did you mean "info"?`},
-		{"relay upstream", "relay: {upstream: 10.0.0.2/live}", `relay.upstream: "10.0.0.2/live" is not an address of the form rtmp://`},
+		{"relay upstream", "relay: {upstream: 10.0.0.2/live}", `relay.upstream[0]: "10.0.0.2/live" is not an address of the form rtmp://`},
+		{"relay mark", "relay: {dscp: 64}", `relay.dscp: 64 is not a mark`},
+		{"relay range", "relay: {publish: {allow: [10.0.0.0/40]}}", `relay.publish.allow[0]: "10.0.0.0/40" is neither an IP address nor`},
+		{"relay token", "relay: {publish: {tokens: ['']}}", `relay.publish.tokens[0]: an empty token`},
 		{"relay join", "relay: {join: now}", `relay.join: unknown join "now"; known: gop, live`},
 	}
 	for _, tt := range tests {

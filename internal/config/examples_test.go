@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -25,7 +26,8 @@ func TestExamples(t *testing.T) {
 	got := plain(c)
 	got.Services, got.Peers = nil, nil
 	want := *Default()
-	want.Relay.Push = []string{}
+	want.Relay.Upstream, want.Relay.Push = []string{}, []string{}
+	want.Relay.Publish = Publish{Allow: []netip.Prefix{}, Tokens: []string{}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("configs/reference.yaml is not the defaults:\n%+v\n%+v", got, want)
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 // The keys of each part of the file. A setter overwrites what its key names and leaves the rest, so that a document can
@@ -15,7 +17,7 @@ import (
 func (c *Config) fields() setter {
 	return object(map[string]setter{
 		"policy":     scalar(&c.Policy, text),
-		"listen":     list(&c.Listen, "", word),
+		"listen":     words(&c.Listen),
 		"http":       scalar(&c.HTTP, text),
 		"log":        c.Log.fields(),
 		"services":   list(&c.Services, Service{Port: rtmpPort}, (*Service).fields),
@@ -79,15 +81,27 @@ func (c *Controller) fields() setter {
 
 func (r *Relay) fields() setter {
 	return object(map[string]setter{
-		"listen":     scalar(&r.Listen, text),
-		"upstream":   scalar(&r.Upstream, text),
-		"push":       list(&r.Push, "", word),
-		"join":       scalar(&r.Join, text),
-		"queue":      scalar(&r.Queue, duration),
-		"keep":       scalar(&r.Keep, duration),
-		"drain":      scalar(&r.Drain, duration),
-		"controller": scalar(&r.Controller, text),
-		"name":       scalar(&r.Name, text),
+		"listen":          words(&r.Listen),
+		"http":            scalar(&r.HTTP, text),
+		"name":            scalar(&r.Name, text),
+		"advertise":       scalar(&r.Advertise, text),
+		"controller":      scalar(&r.Controller, text),
+		"upstream":        words(&r.Upstream),
+		"push":            words(&r.Push),
+		"dscp":            scalar(&r.DSCP, count),
+		"join":            scalar(&r.Join, text),
+		"queue":           scalar(&r.Queue, duration),
+		"keep":            scalar(&r.Keep, duration),
+		"stall":           scalar(&r.Stall, duration),
+		"idle":            scalar(&r.Idle, duration),
+		"drain":           scalar(&r.Drain, duration),
+		"max_viewers":     scalar(&r.MaxViewers, count),
+		"max_kbps":        scalar(&r.MaxKbps, count),
+		"max_per_address": scalar(&r.MaxPerAddress, count),
+		"publish": object(map[string]setter{
+			"allow":  list(&r.Publish.Allow, netip.Prefix{}, func(p *netip.Prefix) setter { return scalar(p, prefix) }),
+			"tokens": words(&r.Publish.Tokens),
+		}),
 	})
 }
 
@@ -118,7 +132,17 @@ func (u Upstream) String() string {
 // MarshalText writes an Upstream as the file has it.
 func (u Upstream) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-func word(dst *string) setter { return scalar(dst, text) }
+// words reads a list of words, or one word as a list of one.
+func words(dst *[]string) setter {
+	many := list(dst, "", func(w *string) setter { return scalar(w, text) })
+	return func(d *decoder, path string, n *yaml.Node) {
+		if n.Kind == yaml.ScalarNode {
+			*dst = []string{n.Value}
+			return
+		}
+		many(d, path, n)
+	}
+}
 
 func text(s string) (string, error) { return s, nil }
 
@@ -128,6 +152,17 @@ func address(s string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%q is not an IPv4 address", s)
 	}
 	return a, nil
+}
+
+func prefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, fmt.Errorf("%q is neither an IP address nor a range such as 10.0.0.0/8", s)
+	}
+	return p, nil
 }
 
 func port(s string) (uint16, error) {

@@ -33,21 +33,8 @@ func (c *Config) validate() Errors {
 	v.oneOf("policy", "policy", c.Policy, policies)
 	v.oneOf("log.level", "level", c.Log.Level, levels)
 	v.oneOf("log.format", "format", c.Log.Format, formats)
-	if len(c.Listen) == 0 {
-		v.fail("listen", "want at least one HOST:PORT")
-	}
-	seen := map[string]int{}
-	for i, l := range c.Listen {
-		path := fmt.Sprintf("listen[%d]", i)
-		v.hostPort(path, l)
-		if first, ok := seen[l]; ok {
-			v.fail(path, "%s is listen[%d] already", l, first)
-		}
-		seen[l] = i
-	}
-	if c.HTTP != "" {
-		v.hostPort("http", c.HTTP)
-	}
+	v.listen("listen", c.Listen)
+	v.http("http", c.HTTP)
 	v.places(c)
 	v.oneOf("bypass.strategy", "strategy", c.Bypass.Strategy, strategies)
 	v.between("bypass.margin", c.Bypass.Margin, 0, time.Minute)
@@ -127,22 +114,60 @@ func (v *validator) controller(c *Controller) {
 }
 
 func (v *validator) relay(r *Relay) {
-	v.hostPort("relay.listen", r.Listen)
-	if r.Upstream != "" {
-		v.url("relay.upstream", r.Upstream, "rtmp")
+	v.listen("relay.listen", r.Listen)
+	v.http("relay.http", r.HTTP)
+	if r.Name != "" {
+		v.name("relay.name", r.Name)
 	}
-	for i, p := range r.Push {
-		v.url(fmt.Sprintf("relay.push[%d]", i), p, "rtmp")
+	if r.Controller != "" {
+		v.url("relay.controller", r.Controller, "http", "https")
+	}
+	v.urls("relay.upstream", r.Upstream)
+	v.urls("relay.push", r.Push)
+	if r.DSCP < 0 || r.DSCP > 63 {
+		v.fail("relay.dscp", "%d is not a mark, 1 to 63, nor 0 for none", r.DSCP)
 	}
 	v.oneOf("relay.join", "join", r.Join, joins)
 	v.between("relay.queue", r.Queue, 100*time.Millisecond, time.Minute)
 	v.between("relay.keep", r.Keep, 0, time.Hour)
+	v.between("relay.stall", r.Stall, 100*time.Millisecond, time.Minute)
+	v.between("relay.idle", r.Idle, 0, 24*time.Hour)
 	v.between("relay.drain", r.Drain, 0, 24*time.Hour)
-	if r.Controller != "" {
-		v.url("relay.controller", r.Controller, "http", "https")
+	v.notNegative("relay.max_viewers", r.MaxViewers)
+	v.notNegative("relay.max_kbps", r.MaxKbps)
+	v.notNegative("relay.max_per_address", r.MaxPerAddress)
+	for i, token := range r.Publish.Tokens {
+		if token == "" {
+			v.fail(fmt.Sprintf("relay.publish.tokens[%d]", i), "an empty token would let everybody publish")
+		}
 	}
-	if r.Name != "" {
-		v.name("relay.name", r.Name)
+}
+
+// listen judges a list of addresses to listen on.
+func (v *validator) listen(path string, addrs []string) {
+	if len(addrs) == 0 {
+		v.fail(path, "want at least one HOST:PORT")
+	}
+	seen := map[string]int{}
+	for i, a := range addrs {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		v.hostPort(at, a)
+		if first, ok := seen[a]; ok {
+			v.fail(at, "%s is %s[%d] already", a, path, first)
+		}
+		seen[a] = i
+	}
+}
+
+func (v *validator) http(path, addr string) {
+	if addr != "" {
+		v.hostPort(path, addr)
+	}
+}
+
+func (v *validator) urls(path string, urls []string) {
+	for i, u := range urls {
+		v.url(fmt.Sprintf("%s[%d]", path, i), u, "rtmp")
 	}
 }
 
