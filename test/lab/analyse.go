@@ -105,7 +105,7 @@ func analyse(p plan, r run) (measure.Run, error) {
 	}
 	result.CDNLinkBytes = f.CDNLinkBytes
 	if page, err := os.Open(filepath.Join(folder, "metrics.txt")); err == nil {
-		result.FlowInstall = installTimes(page)
+		result.FlowInstall = installTimes(page, r.Policy)
 		page.Close()
 	}
 	return result, f.verify(r)

@@ -94,29 +94,21 @@ func (d *daemon) metrics(ctx context.Context) (string, error) {
 	return string(body), err
 }
 
-var bucketLine = regexp.MustCompile(`^ofctl_flow_install_duration_seconds_bucket\{(?:[^}]*,)?le="([^"]+)"[^}]*\} ([0-9.e+]+)$`)
+var bucketLine = regexp.MustCompile(`^ofctl_flow_install_duration_seconds_bucket\{policy="([^"]+)",le="([^"]+)"\} ([0-9.e+]+)$`)
 
-// installTimes reads the quantiles of the flow installation histogram off a /metrics page, summed over its labels.
-func installTimes(page io.Reader) measure.Install {
+// installTimes reads the quantiles of the flow installation histogram of one policy off a /metrics page.
+func installTimes(page io.Reader, policy string) measure.Install {
 	var bounds, counts []float64
-	index := make(map[float64]int)
 	for lines := bufio.NewScanner(page); lines.Scan(); {
 		m := bucketLine.FindStringSubmatch(lines.Text())
-		if m == nil {
+		if m == nil || m[1] != policy {
 			continue
 		}
-		bound, err1 := strconv.ParseFloat(m[1], 64)
-		count, err2 := strconv.ParseFloat(m[2], 64)
-		if err1 != nil || err2 != nil {
-			continue
+		bound, err1 := strconv.ParseFloat(m[2], 64)
+		count, err2 := strconv.ParseFloat(m[3], 64)
+		if err1 == nil && err2 == nil {
+			bounds, counts = append(bounds, bound), append(counts, count)
 		}
-		i, seen := index[bound]
-		if !seen {
-			i = len(bounds)
-			index[bound] = i
-			bounds, counts = append(bounds, bound), append(counts, 0)
-		}
-		counts[i] += count
 	}
 	return measure.Install{P50: bucketQuantile(bounds, counts, 0.5) * 1000, P99: bucketQuantile(bounds, counts, 0.99) * 1000}
 }

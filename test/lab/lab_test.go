@@ -44,22 +44,21 @@ func TestRunsOf(t *testing.T) {
 
 func TestInstallTimes(t *testing.T) {
 	page := `# TYPE ofctl_flow_install_duration_seconds histogram
-ofctl_flow_install_duration_seconds_bucket{policy="bypass",le="0.001"} 10
-ofctl_flow_install_duration_seconds_bucket{policy="bypass",le="0.002"} 90
-ofctl_flow_install_duration_seconds_bucket{policy="bypass",le="+Inf"} 100
-ofctl_flow_install_duration_seconds_bucket{policy="direct",le="0.001"} 40
-ofctl_flow_install_duration_seconds_bucket{policy="direct",le="0.002"} 60
-ofctl_flow_install_duration_seconds_bucket{policy="direct",le="+Inf"} 1e+02
-ofctl_flow_install_duration_seconds_sum{policy="direct"} 0.1
-ofctl_other_bucket{le="0.5"} 7
+ofctl_flow_install_duration_seconds_bucket{policy="bypass",le="0.001"} 50
+ofctl_flow_install_duration_seconds_bucket{policy="bypass",le="0.002"} 1.5e+02
+ofctl_flow_install_duration_seconds_bucket{policy="bypass",le="+Inf"} 200
+ofctl_flow_install_duration_seconds_sum{policy="bypass"} 0.1
+ofctl_flow_install_duration_seconds_bucket{policy="none",le="0.001"} 7
+ofctl_flow_install_duration_seconds_bucket{policy="none",le="+Inf"} 7
+ofctl_other_bucket{policy="bypass",le="0.5"} 7
 `
-	// Of 200, 50 are within 1 ms and 150 within 2: the median is half way, and the p99 beyond the last bound.
-	got := installTimes(strings.NewReader(page))
+	// Of 200, 50 took 1 ms at most and 150 took 2: the median is half way, and the p99 beyond the last bound.
+	got := installTimes(strings.NewReader(page), "bypass")
 	if math.Abs(got.P50-1.5) > 1e-9 || got.P99 != 2 {
 		t.Errorf("%+v, want 1.5 and 2 ms", got)
 	}
-	if got := installTimes(strings.NewReader("")); got != (measure.Install{}) {
-		t.Errorf("%+v from nothing", got)
+	if got := installTimes(strings.NewReader(page), "direct"); got != (measure.Install{}) {
+		t.Errorf("%+v for a policy that installed nothing", got)
 	}
 }
 
