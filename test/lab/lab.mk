@@ -1,19 +1,26 @@
-# The experiment: stream delay, frame by frame, in Mininet. Included by the main
-# Makefile, whose target build makes bin/ofctl-live.
+# The experiment: stream delay, frame by frame, in Mininet.
 
 LAB_PEER ?= nginx
-LAB_OUT ?= results
+LAB_OUT  ?= results
 
-.PHONY: lab demo lab-tools
+.PHONY: lab
+lab: lab-tools build ## the whole experiment: one topology and several, one viewer and several; seven minutes
+	$(GO) run ./test/lab run --set lab --peer $(LAB_PEER) --out $(LAB_OUT)
 
-# Six runs, about seven minutes: single with 1 and 4 viewers, multi with 4.
-lab: lab-tools build
-	go run ./test/lab run --set lab --peer $(LAB_PEER) --out $(LAB_OUT)
+.PHONY: demo
+demo: lab-tools build ## the shortest pair of runs: installs what it needs, measures, plots; three minutes
+	$(GO) run ./test/lab run --set demo --peer $(LAB_PEER) --out $(LAB_OUT)
 
-# The shortest pair, about two and a half minutes.
-demo: lab-tools build
-	go run ./test/lab run --set demo --peer $(LAB_PEER) --out $(LAB_OUT)
+# A short pair of runs, as part of the tests.
+.PHONY: lab-test
+lab-test: lab-tools build
+	OFCTL_E2E=1 $(GO) test -count=1 -timeout 10m -v -run TestStream ./test/lab
 
-# Installs what is missing on Debian, with sudo if need be.
+test: lab-test
+
+# Mininet calls the small tools by name, and does not depend on them.
+.PHONY: lab-tools
 lab-tools:
-	sh test/lab/install.sh
+	sh deploy/install-deps.sh mininet openvswitch-switch user-mode-linux \
+		'nginx|nginx-core' libnginx-mod-rtmp ffmpeg rtmpdump mplayer tcpdump \
+		ethtool iproute2 iputils-ping iperf kmod net-tools procps psmisc
