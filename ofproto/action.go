@@ -251,8 +251,10 @@ func actionsAt(t Type, body []byte, from, to int) ([]Action, error) {
 		if want := actionLen(kind, b); want != 0 && n != want {
 			return nil, bad(t, at, ErrLength, "action length %d, %d expected for type %d", n, want, kind)
 		}
-		if kind == ActionVendor && VendorID(be.Uint32(b[4:])) == VendorNicira && n < 16 {
-			return nil, bad(t, at, ErrShort, "Nicira action without a subtype")
+		if kind == ActionVendor && VendorID(be.Uint32(b[4:])) == VendorNicira {
+			if err := checkNiciraAction(t, at, b); err != nil {
+				return nil, err
+			}
 		}
 		actions = append(actions, actionIn(kind, b))
 		at += n

@@ -118,7 +118,13 @@ func (m *Error) DecodeBody(body []byte) error {
 	if err := atLeast(TypeError, body, 4); err != nil {
 		return err
 	}
-	*m = Error{ErrorType(be.Uint16(body)), be.Uint16(body[2:]), body[4:]}
+	e := Error{ErrorType(be.Uint16(body)), be.Uint16(body[2:]), body[4:]}
+	if e.ErrType == NiciraError && e.Code == 0 {
+		if err := atLeast(TypeError, body, 12); err != nil {
+			return err
+		}
+	}
+	*m = e
 	return nil
 }
 

@@ -192,8 +192,10 @@ func vendorStats(t Type, body []byte) (VendorStats, error) {
 		return VendorStats{}, err
 	}
 	v := VendorID(be.Uint32(body[statsHeaderLen:]))
-	if v == VendorNicira && len(body) < statsHeaderLen+12 {
-		return VendorStats{}, bad(t, len(body), ErrShort, "Nicira statistics without a subtype and padding")
+	if v == VendorNicira {
+		if err := checkNiciraStats(t, body); err != nil {
+			return VendorStats{}, err
+		}
 	}
 	return VendorStats{v, body[statsHeaderLen+4:]}, nil
 }

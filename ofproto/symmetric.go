@@ -74,8 +74,10 @@ func (m *Vendor) DecodeBody(body []byte) error {
 		return err
 	}
 	v := VendorID(be.Uint32(body))
-	if v == VendorNicira && len(body) < 8 {
-		return bad(TypeVendor, len(body), ErrShort, "Nicira message without a subtype")
+	if v == VendorNicira {
+		if err := checkNicira(body); err != nil {
+			return err
+		}
 	}
 	*m = Vendor{v, body[4:]}
 	return nil
