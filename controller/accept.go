@@ -57,6 +57,10 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 	d, early, err := c.shakeHands(conn, log)
 	settled()
 	if err != nil {
+		if errors.Is(err, errSilent) {
+			log.Debug("connection closed without a word") // something that looked whether we listen
+			return
+		}
 		c.metrics.handshakes.WithLabelValues("failed").Inc()
 		log.WithError(err).Warn("switch refused")
 		return

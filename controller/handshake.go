@@ -2,7 +2,9 @@ package controller
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/sirupsen/logrus"
 
@@ -13,6 +15,9 @@ import (
 // maxEarly bounds what a switch may say of its own accord before it is up; a switch under load floods packet-ins from its
 // first moment.
 const maxEarly = 1024
+
+// errSilent says that the other side closed the connection before it said anything.
+var errSilent = errors.New("closed without a word")
 
 // A greeting is a handshake in progress: one request at a time, whatever else arrives kept for later in its order.
 type greeting struct {
@@ -64,6 +69,9 @@ func (g *greeting) hello() error {
 		return err
 	}
 	frame, err := g.next()
+	if err == io.EOF {
+		return errSilent
+	}
 	if err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -15,8 +16,15 @@ import (
 // The controller has no address in the network it runs. It asks as others would: for a host by ARP from nobody (RFC 5227
 // §2.1.1, which any host answers), for a peer's service by a SYN that seems to come from the service the peer stands in for.
 
-// probeMAC is the locally administered address that answers to ARP probes come back to.
-var probeMAC = ofproto.MAC{0x02, 'o', 'f', 'c', 't', 'l'}
+// probeMAC is the locally administered address that answers to ARP probes come back to, each probe's number in its last
+// three bytes: an answer is told from one to an earlier probe by the address it is for.
+func probeMAC(number uint32) ofproto.MAC {
+	return ofproto.MAC{0x02, 'o', 'f', byte(number >> 16), byte(number >> 8), byte(number)}
+}
+
+func probeNumber(mac ofproto.MAC) (number uint32, ok bool) {
+	return uint32(mac[3])<<16 | uint32(mac[4])<<8 | uint32(mac[5]), mac[0] == 0x02 && mac[1] == 'o' && mac[2] == 'f'
+}
 
 const (
 	probePort   = 61535 // source port of SYN probes, above Linux's ephemeral range (32768-60999)
@@ -26,15 +34,17 @@ const (
 // prober remembers what was asked and when. Its zero value is ready.
 type prober struct {
 	mu    sync.Mutex
+	asks  uint32
 	hosts map[ofproto.IPv4]*hostProbe
 	peers map[endpoint]*peerProbe
 }
 
 type hostProbe struct {
-	sent  time.Time
-	open  bool
+	sent  map[uint32]time.Time // the open probes by number
 	delay leastOf
 }
+
+const maxProbeAge = 10 * time.Second // an answer that took longer tells nothing of the delay now
 
 type peerProbe struct {
 	seq    uint32
@@ -73,8 +83,7 @@ func (c *Controller) probedHosts() []ofproto.IPv4 {
 
 // probeHost asks for an address at its port, or at every edge port while nobody knows where it is.
 func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4) {
-	c.probes.asked(ip, time.Now())
-	ask := packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC, TargetIP: ip}
+	ask := packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC(c.probes.ask(ip, time.Now())), TargetIP: ip}
 	if h, ok := snap.HostByIP(ip); ok {
 		if d, ok := c.datapath(h.At.DPID); ok {
 			ask.Dst = h.MAC
@@ -96,7 +105,8 @@ func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4) {
 	}
 }
 
-func (w *prober) asked(ip ofproto.IPv4, now time.Time) {
+// ask numbers a new probe for an address.
+func (w *prober) ask(ip ofproto.IPv4, now time.Time) uint32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.hosts == nil {
@@ -104,36 +114,44 @@ func (w *prober) asked(ip ofproto.IPv4, now time.Time) {
 	}
 	h, ok := w.hosts[ip]
 	if !ok {
-		h = new(hostProbe)
+		h = &hostProbe{sent: make(map[uint32]time.Time)}
 		w.hosts[ip] = h
 	}
-	h.sent, h.open = now, true
+	w.asks = (w.asks + 1) & 0xffffff
+	maps.DeleteFunc(h.sent, func(_ uint32, sent time.Time) bool { return now.Sub(sent) > maxProbeAge })
+	h.sent[w.asks] = now
+	return w.asks
 }
 
 // answered returns the host's one-way delay by this and the last few answers, less the control channel's round trip.
-func (w *prober) answered(ip ofproto.IPv4, now time.Time, control time.Duration) (time.Duration, bool) {
+func (w *prober) answered(ip ofproto.IPv4, number uint32, now time.Time, control time.Duration) (time.Duration, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h, ok := w.hosts[ip]
-	if !ok || !h.open {
+	if !ok {
 		return 0, false
 	}
-	h.open = false
-	return h.delay.add((now.Sub(h.sent) - control) / 2), true
+	sent, open := h.sent[number]
+	if !open {
+		return 0, false
+	}
+	clear(h.sent)
+	return h.delay.add((now.Sub(sent) - control) / 2), true
 }
 
 // arpAnswer handles the ARP packet in hand if it answers a probe.
 func (d *datapath) arpAnswer() bool {
 	p := &d.packet.peek
-	if p.ARPOp != packet.ARPReply || ofproto.MAC(p.Dst) != probeMAC {
+	number, ours := probeNumber(p.Dst)
+	if p.ARPOp != packet.ARPReply || !ours {
 		return false
 	}
-	delay, ok := d.c.probes.answered(p.SrcIP, time.Now(), d.echo.roundTrip())
+	delay, ok := d.c.probes.answered(p.SrcIP, number, time.Now(), d.echo.roundTrip())
 	if !ok {
 		return true
 	}
 	d.c.topo.SetHostDelay(p.Src, delay)
-	if relay, ok := d.c.settings().peers.byAddress[p.SrcIP]; ok && !relay.health.Load().ok {
+	if relay, ok := d.c.settings().peers.byAddress[p.SrcIP]; ok && relay.health.Load() == unprobed {
 		d.c.probePeer(d.c.topo.Load(), relay)
 	}
 	return true
@@ -156,11 +174,14 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer) {
 		c.peerIs(p, &health{why: "its port is down"})
 		return
 	}
-	seq, misses := c.probes.next(endpoint{p.Address, p.Port})
+	last, seq, misses := c.probes.next(endpoint{p.Address, p.Port})
 	if misses >= probeMisses {
 		c.peerIs(p, &health{why: "no answer to probes"})
 	}
 	d.table.install([]flow.Rule{steer.Probe(p.Peer, svc, probePort)}, "", nil)
+	if misses > 0 { // an answer that was lost left the peer with half a connection, which would swallow the next SYN
+		d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: last + 1, Flags: packet.RST}))
+	}
 	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
 }
 
@@ -175,7 +196,7 @@ func (c *Controller) anyService() (stream.Service, bool) {
 
 // probeSegment is a segment that seems to come from the service to the peer.
 func (c *Controller) probeSegment(snap *topo.Snapshot, p *peer, h *topo.Host, svc stream.Service, t packet.TCP) []byte {
-	t.SrcMAC, t.DstMAC = probeMAC, h.MAC
+	t.SrcMAC, t.DstMAC = probeMAC(0), h.MAC
 	if s, ok := snap.HostByIP(svc.Address); ok {
 		t.SrcMAC = s.MAC
 	}
@@ -183,7 +204,8 @@ func (c *Controller) probeSegment(snap *topo.Snapshot, p *peer, h *topo.Host, sv
 	return packet.AppendTCP(nil, t)
 }
 
-func (w *prober) next(e endpoint) (seq uint32, misses int) {
+// next numbers a new SYN, and counts the one before it as missed where it is still open.
+func (w *prober) next(e endpoint) (last, seq uint32, misses int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.peers == nil {
@@ -198,8 +220,9 @@ func (w *prober) next(e endpoint) (seq uint32, misses int) {
 		p.misses++
 	}
 	p.open = true
+	last = p.seq
 	p.seq += 0x10000
-	return p.seq, p.misses
+	return last, p.seq, p.misses
 }
 
 // heard matches an answer with the SYN that is open.

@@ -24,6 +24,7 @@ type session struct {
 	plan  steer.Plan
 	held  *held     // the newest packet that waits for the rules
 	since time.Time // when it was parked
+	told  bool      // its decision has been logged and counted
 }
 
 // decided is the decision as it stands.
@@ -121,10 +122,11 @@ func (s *session) installed(plan steer.Plan) {
 	s.mu.Lock()
 	h := s.held
 	s.held = nil
-	news := s.state == pending
-	if news {
+	if s.state == pending {
 		s.setState(active)
 	}
+	news := !s.told
+	s.told = true
 	s.mu.Unlock()
 	if h != nil {
 		h.release(releaseActions(plan, h))

@@ -23,7 +23,7 @@ type Policy interface {
 // Options is what policies can be tuned by. The zero Options are the defaults.
 type Options struct {
 	Strategy string        // of bypass: "least-delay" (also ""), "nearest" or "least-loaded"
-	Margin   time.Duration // of bypass: what a peer must win by; 0: none
+	Margin   time.Duration // of bypass: what a peer may be farther than the CDN; 0: nothing
 }
 
 // Names lists the policies that New knows, sorted.

@@ -41,6 +41,9 @@ func (t Tuple) String() string {
 	return fmt.Sprintf("%v:%d->%v:%d", t.Client, t.ClientPort, t.Service, t.ServicePort)
 }
 
+// MarshalText writes a tuple as String does, in logs and JSON.
+func (t Tuple) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
 // Hash is a number for the connection that stays the same over restarts (FNV-1a, 32 bits); cookies carry it.
 func (t Tuple) Hash() uint32 {
 	h := uint32(2166136261)

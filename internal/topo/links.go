@@ -51,7 +51,7 @@ func (s *Store) SetLink(from, to Point, delay time.Duration) (changed bool) {
 
 func differs(a, b time.Duration) bool {
 	d := (a - b).Abs()
-	return d > max(a, b)/10 && d > 500*time.Microsecond
+	return (a == 0) != (b == 0) || d > max(a, b)/10 && d > 500*time.Microsecond
 }
 
 // CutLink forgets the link that leaves by from, and reports whether there was one.

@@ -20,6 +20,9 @@ type Point struct {
 // String writes a point as an operator would say it: datapath, colon, port.
 func (p Point) String() string { return fmt.Sprintf("%v:%v", p.DPID, p.Port) }
 
+// MarshalText writes a point as String does, in logs and JSON.
+func (p Point) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // A Port is one physical port of a switch as the controller last heard of it.
 type Port struct {
 	No   ofproto.Port

@@ -1,4 +1,4 @@
-// Package bypass serves a viewer from the peer that can show it the stream soonest, where that beats the CDN.
+// Package bypass serves a viewer from the peer that can show it the stream soonest, unless the CDN is nearer still.
 package bypass
 
 import (
@@ -27,7 +27,8 @@ type Policy struct {
 	margin   time.Duration
 }
 
-// New makes the policy; strategy "" is LeastDelay. A peer must beat the CDN by more than margin.
+// New makes the policy; strategy "" is LeastDelay. A peer may be
+// farther than the CDN by at most margin: what a viewer gives up at most so that the CDN link carries a stream once.
 func New(strategy string, margin time.Duration) (Policy, error) {
 	switch strategy {
 	case "":
@@ -52,8 +53,8 @@ func (p Policy) Source(v stream.View, r stream.Request) stream.Choice {
 		return stream.Choice{Reason: "no peer: " + why}
 	}
 	cdn := distance(v, r.At, hostOf(v, r))
-	if p.strategy == LeastDelay && !best.beats(cdn, p.margin) {
-		return stream.Choice{Reason: fmt.Sprintf("cdn %v; %s %v is no better", cdn, best.peer.Name, best.reach)}
+	if p.strategy == LeastDelay && best.loses(cdn, p.margin) {
+		return stream.Choice{Reason: fmt.Sprintf("cdn: %v; %s %v", cdn, best.peer.Name, best.reach)}
 	}
 	return stream.Choice{Peer: best.peer, Reason: fmt.Sprintf("%s: %v; cdn %v", best.peer.Name, best.reach, cdn)}
 }
@@ -129,7 +130,7 @@ func distance(v stream.View, at topo.Point, h *topo.Host) reach {
 		return reach{}
 	}
 	d, ok := v.HostDelay(at.DPID, h)
-	return reach{delay: d, known: ok, measured: h.Delay > 0}
+	return reach{delay: d, known: ok, measured: ok && h.Delay > 0}
 }
 
 // hostOf is where the address that was dialled is attached: the CDN itself, or the gateway to it.
@@ -138,11 +139,8 @@ func hostOf(v stream.View, r stream.Request) *topo.Host {
 	return h
 }
 
-// beats reports whether a peer wins against the CDN. While either is unmeasured the peer has the benefit of the doubt: it
-// was configured because it is near, and a measurement takes a second.
-func (c contender) beats(cdn reach, margin time.Duration) bool {
-	if !cdn.known || !cdn.measured || !c.measured {
-		return true
-	}
-	return c.delay+margin < cdn.delay
+// loses reports whether the CDN is nearer than a peer by more than margin. While either is unmeasured the peer has the
+// benefit of the doubt: it was configured because it is near, and a measurement takes a second.
+func (c contender) loses(cdn reach, margin time.Duration) bool {
+	return cdn.measured && c.measured && cdn.delay+margin < c.delay
 }
