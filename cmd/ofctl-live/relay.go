@@ -2,86 +2,119 @@ package main
 
 import (
 	"context"
-	"net/netip"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/sirupsen/logrus"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"github.com/ofctl-live/ofctl-live/internal/config"
 	"github.com/ofctl-live/ofctl-live/internal/relay"
 )
 
-// newRelayCommand returns "ofctl-live relay": the peer. `--upstream rtmp://10.0.0.2/live` is all it needs.
+// relayFlags are the flags that override a key of the file.
+var relayFlags = map[string]string{
+	"listen":          "relay.listen",
+	"http":            "relay.http",
+	"name":            "relay.name",
+	"advertise":       "relay.advertise",
+	"controller":      "relay.controller",
+	"upstream":        "relay.upstream",
+	"push":            "relay.push",
+	"dscp":            "relay.dscp",
+	"queue":           "relay.queue",
+	"keep":            "relay.keep",
+	"stall":           "relay.stall",
+	"idle":            "relay.idle",
+	"drain":           "relay.drain",
+	"join":            "relay.join",
+	"max-viewers":     "relay.max_viewers",
+	"max-kbps":        "relay.max_kbps",
+	"max-per-address": "relay.max_per_address",
+	"publish-allow":   "relay.publish.allow",
+	"publish-token":   "relay.publish.tokens",
+	"log-level":       "log.level",
+	"log-format":      "log.format",
+}
+
+// newRelayCommand is the peer.
 func newRelayCommand() *cobra.Command {
-	var (
-		o     relay.Options
-		join  string
-		allow []string
-	)
+	var file string
 	cmd := &cobra.Command{
 		Use:   "relay",
-		Short: "Serve streams to viewers nearby, pulled from an upstream once or published here",
+		Short: "Serve streams to viewers nearby: pulled once from an upstream, or published here",
+		Long: `Relay is an RTMP server that adds no delay. What is published to it is served, and pushed on where --push says; what
+is not published to it is pulled from an upstream, once, when somebody asks for it. Where from is fixed by --upstream, or
+asked stream by stream of the ofctl-live at --controller, with which the relay then registers as a peer.
+
+It runs until SIGTERM, takes no more viewers then, and gives those that are there the time that --drain says.`,
 		Example: `  ofctl-live relay --upstream rtmp://10.0.0.2/live
-  ofctl-live relay --upstream rtmp://10.0.0.2/live --push rtmp://10.0.0.2/live --join live
-  ofctl-live relay --controller http://127.0.0.1:9653 --name hb-relay --advertise 10.0.0.1`,
-		Args:         cobra.NoArgs,
-		SilenceUsage: true,
+  ofctl-live relay --upstream rtmp://10.0.0.2/live --push rtmp://10.0.0.2/live
+  ofctl-live relay --controller http://10.0.0.9:9653 --name hb-relay --advertise 10.0.0.1`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Join = relay.Join(join)
-			o.Log = logrus.StandardLogger()
-			for _, a := range allow {
-				p, err := netip.ParsePrefix(a)
-				if err != nil {
-					return err
-				}
-				o.Publish.Allow = append(o.Publish.Allow, p)
+			cfg, err := config.Load(file, overrides(cmd, relayFlags)...)
+			if err != nil {
+				return err
 			}
-			return runRelay(cmd.Context(), o)
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			context.AfterFunc(ctx, stop) // a second signal ends the process at once
+			return runRelay(ctx, cfg, cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.Listen, "listen", []string{":1935"}, "`HOST:PORT` to serve RTMP at (repeatable)")
-	f.StringArrayVar(&o.Upstream, "upstream", nil, "`rtmp://HOST[:PORT]/APP` to pull from what is not published here, best first (repeatable)")
-	f.StringArrayVar(&o.Push, "push", nil, "`rtmp://HOST[:PORT]/APP` to push to what is published here (repeatable)")
-	f.StringVar(&join, "join", string(relay.JoinGOP), "where a viewer begins: gop (last keyframe, a picture at once) or live (next keyframe)")
-	f.StringVar(&o.HTTP, "http", "", "`HOST:PORT` for /metrics, /-/healthy and /-/ready")
-	f.StringVar(&o.Controller, "controller", "", "`URL` of ofctl-live's HTTP API, to register with and to ask for upstreams")
-	f.StringVar(&o.Name, "name", hostname(), "this relay's name at the controller")
-	f.StringVar(&o.Advertise, "advertise", "", "`HOST[:PORT]` at which viewers reach this relay")
-	f.DurationVar(&o.Drain, "drain", 30e9, "what viewers get to finish after SIGTERM")
-	f.DurationVar(&o.Queue, "queue", 2e9, "stream that a viewer may lag behind before it skips to a keyframe")
-	f.DurationVar(&o.Keep, "keep", 10e9, "how long a pulled stream outlives its last viewer")
-	f.DurationVar(&o.Stall, "stall", 2e9, "silence after which an upstream is given up")
-	f.DurationVar(&o.Idle, "idle", 0, "send viewers of a stream without a source away after this; 0: never")
-	f.IntVar(&o.MaxViewers, "max-viewers", 0, "viewers served at a time; 0: no bound")
-	f.IntVar(&o.MaxKbps, "max-kbps", 0, "capacity told to the controller, kb/s; 0: no bound")
-	f.IntVar(&o.PerAddress, "max-per-address", 0, "connections from one address at a time; 0: no bound")
-	f.IntVar(&o.DSCP, "dscp", 0, "mark for the connections to upstreams, 0 to 63")
-	f.StringArrayVar(&allow, "publish-allow", nil, "`PREFIX` that publishers must come from (repeatable)")
-	f.StringArrayVar(&o.Publish.Tokens, "publish-token", nil, "value that publishers must give as ?token= (repeatable)")
+	f.StringVar(&file, "config", "", "configuration `FILE`, of which the sections relay and log hold")
+	f.StringArray("listen", nil, "`HOST:PORT` to serve RTMP at, repeatable (default :1935)")
+	f.String("http", "", "`HOST:PORT` of metrics and health (default none)")
+	f.StringArray("upstream", nil, "`rtmp://HOST[:PORT]/APP` to pull from, best first, repeatable")
+	f.StringArray("push", nil, "`rtmp://HOST[:PORT]/APP` to push to what is published here, repeatable")
+	f.String("controller", "", "`URL` of the ofctl-live to register with and to ask for upstreams")
+	f.String("name", "", "name to register under (default the host's)")
+	f.String("advertise", "", "`HOST[:PORT]` at which viewers reach this relay (default the first --listen)")
+	f.String("join", "", "where a viewer begins: gop, the latest keyframe, or live, the next (default gop)")
+	f.Duration("queue", 0, "of stream a viewer may lag behind before it skips (default 2s)")
+	f.Duration("keep", 0, "a pulled stream outlives its last viewer by (default 10s)")
+	f.Duration("stall", 0, "silence after which an upstream is given up (default 2s)")
+	f.Duration("idle", 0, "after which viewers of a stream without a source are sent away (default never)")
+	f.Duration("drain", 0, "of viewers at SIGTERM (default 30s)")
+	f.Int("max-viewers", 0, "at a time (default no bound)")
+	f.Int("max-kbps", 0, "capacity towards viewers, told to the controller (default no bound)")
+	f.Int("max-per-address", 0, "connections from one address (default no bound)")
+	f.Int("dscp", 0, "mark of the connections to upstreams, 1 to 63 (default none)")
+	f.StringArray("publish-allow", nil, "`PREFIX` that publishers must come from, repeatable (default all)")
+	f.StringArray("publish-token", nil, "`TOKEN`, one of which publishers must give as ?token=, repeatable (default none)")
+	f.String("log-level", "", "error, warn, info, debug or trace (default info)")
+	f.String("log-format", "", "text, json, or auto: text on a terminal, else JSON (default auto)")
 	return cmd
 }
 
-// runRelay runs a relay until SIGINT or SIGTERM.
-func runRelay(ctx context.Context, o relay.Options) error {
-	if ctx == nil {
-		ctx = context.Background()
+// runRelay runs a relay until ctx ends and it has drained.
+func runRelay(ctx context.Context, cfg *config.Config, logTo io.Writer) error {
+	c := cfg.Relay
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	name := c.Name
+	if name == "" {
+		h, err := os.Hostname()
+		if err != nil {
+			return err
+		}
+		name = h
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	r, err := relay.New(o)
+	r, err := relay.New(relay.Options{
+		Listen: c.Listen, HTTP: c.HTTP, Name: name, Advertise: c.Advertise,
+		Upstream: c.Upstream, Push: c.Push, DSCP: c.DSCP, Controller: c.Controller,
+		Join: relay.Join(c.Join), Queue: c.Queue, Keep: c.Keep, Stall: c.Stall, Idle: c.Idle, Drain: c.Drain,
+		MaxViewers: c.MaxViewers, MaxKbps: c.MaxKbps, PerAddress: c.MaxPerAddress,
+		Publish: relay.PublishOptions{Allow: c.Publish.Allow, Tokens: c.Publish.Tokens},
+		Log:     newLogger(cfg.Log, logTo), Registry: reg,
+	})
 	if err != nil {
 		return err
 	}
 	return r.Run(ctx)
-}
-
-func hostname() string {
-	h, err := os.Hostname()
-	if err != nil {
-		return "relay"
-	}
-	return h
 }

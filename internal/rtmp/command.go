@@ -21,6 +21,7 @@ type Command struct {
 const (
 	chunkStreamControl = 2
 	chunkStreamCommand = 3
+	chunkStreamData    = 5
 )
 
 // IsCommand reports whether m is a command message of either encoding.

@@ -101,7 +101,19 @@ func Grant(r Request) ([]Message, error) {
 		}
 	}
 	more, err := messages(r.StreamID, status...)
-	return append(ms, more...), err
+	ms = append(ms, more...)
+	if err != nil || r.Publish {
+		return ms, err
+	}
+	// Leave to take samples. Flash wanted it; players still do without, but mplayer does not recognise a stream whose
+	// first data message is the metadata of an nginx-rtmp upstream.
+	access, err := AppendValue(nil, "|RtmpSampleAccess")
+	for range 2 {
+		if err == nil {
+			access, err = AppendValue(access, true)
+		}
+	}
+	return append(ms, Message{Type: TypeDataAMF0, StreamID: r.StreamID, ChunkStream: chunkStreamData, Payload: access}), err
 }
 
 // Refuse answers a request with no. The code is, for example, "NetStream.Publish.BadName".
