@@ -133,7 +133,7 @@ func (p *peer) expectNone(ms ...ofproto.Message) {
 	}
 }
 
-// expectRefusal expects one ERROR that carries the beginning of the message.
+// expectRefusal expects one ERROR that carries the message.
 func (p *peer) expectRefusal(m ofproto.Message, want Refusal) {
 	p.t.Helper()
 	e := one[*ofproto.Error](p, m)
@@ -144,8 +144,8 @@ func (p *peer) expectRefusal(m ofproto.Message, want Refusal) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if string(e.Data) != string(whole[:min(len(whole), 64)]) {
-		p.t.Errorf("error carries %x, want the beginning of %x", []byte(e.Data), whole)
+	if string(e.Data) != string(whole) {
+		p.t.Errorf("error carries %x, want %x", []byte(e.Data), whole)
 	}
 }
 

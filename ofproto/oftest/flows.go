@@ -51,7 +51,7 @@ func (f Flow) String() string {
 
 func flowOf(e *entry) Flow {
 	return Flow{
-		Match: e.match, Priority: e.mod.Priority, Cookie: e.mod.Cookie, IdleTimeout: e.mod.IdleTimeout,
+		Match: plain(e.match), Priority: e.mod.Priority, Cookie: e.mod.Cookie, IdleTimeout: e.mod.IdleTimeout,
 		HardTimeout: e.mod.HardTimeout, Flags: e.mod.Flags, Actions: slices.Clone(e.mod.Actions),
 		Packets: e.packets, Bytes: e.bytes,
 	}

@@ -86,14 +86,15 @@ func (s *Switch) sendAfter(ss *session, d time.Duration, replies []heldReply) {
 	})
 }
 
-// refuse answers with an ERROR that carries the first 64 bytes of the message at fault.
+// refuse answers with an ERROR that carries the message at fault, all of it, as Open vSwitch does; OpenFlow 1.0.0 §5.4.4
+// asks for 64 bytes.
 func (s *Switch) refuse(ss *session, xid uint32, frame []byte, err error) {
 	var r Refusal
 	if !errors.As(err, &r) {
 		panic("oftest: not a refusal: " + err.Error())
 	}
 	s.refused = append(s.refused, err)
-	ss.send(xid, &ofproto.Error{ErrType: r.Type, Code: r.Code, Data: bytes.Clone(frame[:min(len(frame), 64)])})
+	ss.send(xid, &ofproto.Error{ErrType: r.Type, Code: r.Code, Data: bytes.Clone(frame[:min(len(frame), ofproto.MaxLen-12)])})
 	if r.Type == ofproto.HelloFailed {
 		ss.closing = true
 	}

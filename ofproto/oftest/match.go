@@ -7,8 +7,12 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
+// noPriority is the DLVLANPCP of a packet without a tag, and of a match on such packets. Open vSwitch takes a match on a
+// VLAN priority for one on tagged packets only; OpenFlow 1.0.0 says nothing of it.
+const noPriority = 0xff
+
 // keyOf returns what a frame looks like to the flow table: a Match without wildcards, OpenFlow 1.0.0 §3.4. Fields that
-// the frame does not have are zero.
+// the frame does not have are zero, but for those of a VLAN tag.
 func keyOf(in ofproto.Port, frame []byte) ofproto.Match {
 	var p packet.Peeked
 	_ = packet.Peek(frame, &p) // the layers before a broken one count, as in a switch
@@ -17,7 +21,7 @@ func keyOf(in ofproto.Port, frame []byte) ofproto.Match {
 		DLSrc:     p.Src,
 		DLDst:     p.Dst,
 		DLVLAN:    ofproto.VLANNone,
-		DLVLANPCP: p.PCP,
+		DLVLANPCP: noPriority,
 		DLType:    p.EtherType,
 		NWTOS:     p.TOS &^ 3,
 		NWProto:   p.Proto,
@@ -27,7 +31,7 @@ func keyOf(in ofproto.Port, frame []byte) ofproto.Match {
 		TPDst:     p.DstPort,
 	}
 	if p.Tagged {
-		k.DLVLAN = p.VLAN
+		k.DLVLAN, k.DLVLANPCP = p.VLAN, p.PCP
 	}
 	if p.EtherType == packet.TypeARP {
 		k.NWProto = uint8(p.ARPOp)
@@ -82,7 +86,12 @@ func canonical(m ofproto.Match) (_ ofproto.Match, complaint string) {
 		(m.NWProto == packet.ProtoTCP || m.NWProto == packet.ProtoUDP || m.NWProto == packet.ProtoICMP)
 	untagged := fixed(ofproto.WildDLVLAN) && m.DLVLAN == ofproto.VLANNone
 
-	ignore(ofproto.WildDLVLANPCP, "dl_vlan_pcp", fixed(ofproto.WildDLVLANPCP), !untagged)
+	if untagged { // so that it does not overlap with a match on a priority
+		w &^= ofproto.WildDLVLANPCP
+		m.DLVLANPCP = noPriority
+	} else {
+		m.DLVLANPCP &= 7
+	}
 	ignore(ofproto.WildNWTOS, "nw_tos", fixed(ofproto.WildNWTOS), ip)
 	ignore(ofproto.WildNWProto, "nw_proto", fixed(ofproto.WildNWProto), ip || arp)
 	ignore(ofproto.WildNWSrc, "nw_src", w.NWSrcBits() > 0, ip || arp)
@@ -90,20 +99,35 @@ func canonical(m ofproto.Match) (_ ofproto.Match, complaint string) {
 	ignore(ofproto.WildTPSrc, "tp_src", fixed(ofproto.WildTPSrc), transport)
 	ignore(ofproto.WildTPDst, "tp_dst", fixed(ofproto.WildTPDst), transport)
 	m.NWTOS &^= 3
+	if m.DLVLAN != ofproto.VLANNone {
+		m.DLVLAN &= 0xfff
+	}
 	if exact {
 		complaint = ""
 	}
 	return under(m, w), complaint
 }
 
-// onWire returns the match as Open vSwitch sends it back: an address that is ignored altogether has a count of 32, where
-// a controller may have sent any number from there to 63.
+// plain returns a canonical match without what only this package knows of, as somebody would have written it.
+func plain(m ofproto.Match) ofproto.Match {
+	if m.DLVLANPCP == noPriority {
+		m.DLVLANPCP, m.Wildcards = 0, m.Wildcards|ofproto.WildDLVLANPCP
+	}
+	return m
+}
+
+// onWire returns a canonical match as Open vSwitch sends it back, which need not be bit by bit what a controller has
+// sent: the count of an address that is ignored altogether is 32, and a match on untagged packets is exact on the
+// priority too.
 func onWire(m ofproto.Match) ofproto.Match {
 	if m.Wildcards.NWSrcBits() == 0 {
 		m.Wildcards = m.Wildcards&^ofproto.WildNWSrc | 32<<8
 	}
 	if m.Wildcards.NWDstBits() == 0 {
 		m.Wildcards = m.Wildcards&^ofproto.WildNWDst | 32<<14
+	}
+	if m.DLVLANPCP == noPriority {
+		m.DLVLANPCP = 0
 	}
 	return m
 }

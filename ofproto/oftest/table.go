@@ -10,7 +10,9 @@ import (
 )
 
 // exactRank is the rank of entries without wildcards, above all priorities: OpenFlow 1.0.0 §3.4.
-const exactRank = 1 << 16
+const exactRank = topPriority + 1
+
+const topPriority = 0xffff
 
 // An entry is one flow entry.
 type entry struct {
@@ -21,6 +23,7 @@ type entry struct {
 	packets  uint64
 	bytes    uint64
 	added    time.Time
+	modified time.Time // or added: when the hard timeout began to run
 	lastUsed time.Time
 }
 
@@ -66,8 +69,9 @@ func (t *table) apply(mod *ofproto.FlowMod, now time.Time) (gone []removal, comp
 		if len(found) == 0 {
 			return nil, complaint, t.add(match, rank, mod, now)
 		}
-		for _, e := range found { // counters, timeouts and flags stay
+		for _, e := range found { // counters, timeouts and flags stay, but the hard timeout runs anew
 			e.mod.Actions = mod.Actions
+			e.modified = now
 			if mod.Cookie != ^uint64(0) {
 				e.mod.Cookie = mod.Cookie
 			}
@@ -84,7 +88,8 @@ func (t *table) apply(mod *ofproto.FlowMod, now time.Time) (gone []removal, comp
 }
 
 func (t *table) add(match ofproto.Match, rank int, mod *ofproto.FlowMod, now time.Time) error {
-	if mod.Flags&ofproto.CheckOverlap != 0 {
+	old := t.get(match, rank)
+	if mod.Flags&ofproto.CheckOverlap != 0 && old == nil { // replacing the same is no overlap, also by its neighbours
 		for _, g := range t.groups {
 			for m := range g.entries {
 				if g.rank == rank && overlaps(m, match) {
@@ -93,15 +98,21 @@ func (t *table) add(match ofproto.Match, rank int, mod *ofproto.FlowMod, now tim
 			}
 		}
 	}
-	old := t.get(match, rank)
 	if old == nil && t.size >= t.limit {
 		return TableFull
 	}
+	lastUsed := now
 	if old != nil { // replaced without a FLOW_REMOVED, its counters gone
 		t.remove(old)
+		lastUsed = old.lastUsed // in Open vSwitch the idle timeout runs on: adding an entry again does not refresh it
 	}
 	t.seq++
-	e := &entry{match: match, rank: rank, seq: t.seq, mod: *mod, added: now, lastUsed: now}
+	if rank == exactRank {
+		stated := *mod
+		stated.Priority = topPriority // it does not matter; Open vSwitch reports the highest there is
+		mod = &stated
+	}
+	e := &entry{match: match, rank: rank, seq: t.seq, mod: *mod, added: now, modified: now, lastUsed: lastUsed}
 	i, found := t.group(rank, match.Wildcards)
 	if !found {
 		t.groups = slices.Insert(t.groups, i, &group{rank, match.Wildcards, map[ofproto.Match]*entry{}})
@@ -114,7 +125,7 @@ func (t *table) add(match ofproto.Match, rank int, mod *ofproto.FlowMod, now tim
 
 // watch keeps the invariant of nextDue.
 func (t *table) watch(e *entry) {
-	for _, due := range [2]time.Time{deadline(e.mod.HardTimeout, e.added), deadline(e.mod.IdleTimeout, e.lastUsed)} {
+	for _, due := range [2]time.Time{deadline(e.mod.HardTimeout, e.modified), deadline(e.mod.IdleTimeout, e.lastUsed)} {
 		if !due.IsZero() && (t.nextDue.IsZero() || due.Before(t.nextDue)) {
 			t.nextDue = due
 		}
@@ -137,9 +148,17 @@ func (t *table) group(rank int, w ofproto.Wildcards) (int, bool) {
 	})
 }
 
+// get returns the entry of that match and rank. One without wildcards is also the one of the highest priority, as which
+// statistics report it.
 func (t *table) get(match ofproto.Match, rank int) *entry {
-	if i, found := t.group(rank, match.Wildcards); found {
-		return t.groups[i].entries[match]
+	ranks := []int{rank}
+	if rank >= topPriority {
+		ranks = []int{exactRank, topPriority}
+	}
+	for _, r := range ranks {
+		if i, found := t.group(r, match.Wildcards); found && t.groups[i].entries[match] != nil {
+			return t.groups[i].entries[match]
+		}
 	}
 	return nil
 }
@@ -202,7 +221,7 @@ func (t *table) expire(now time.Time) []removal {
 	for _, g := range t.groups {
 		for _, e := range g.entries {
 			switch {
-			case past(deadline(e.mod.HardTimeout, e.added), now):
+			case past(deadline(e.mod.HardTimeout, e.modified), now):
 				gone = append(gone, removal{e, ofproto.RemovedHard})
 			case past(deadline(e.mod.IdleTimeout, e.lastUsed), now):
 				gone = append(gone, removal{e, ofproto.RemovedIdle})
