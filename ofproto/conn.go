@@ -94,10 +94,13 @@ func (c *Conn) split() error {
 	return nil
 }
 
-// fill reads once. The beginning of a message that is left over moves to the buffer's front, so there is always room.
+// fill reads once. The beginning of a message that is left over moves to the buffer's front, so there is always room;
+// it moves but once, however many reads the message takes.
 func (c *Conn) fill() {
-	c.end = copy(c.in, c.in[c.begin:c.end])
-	c.begin = 0
+	if c.begin > 0 {
+		c.end = copy(c.in, c.in[c.begin:c.end])
+		c.begin = 0
+	}
 	n, err := c.t.Read(c.in[c.end:])
 	c.end += n
 	c.inErr = err
