@@ -38,6 +38,8 @@ type Options struct {
 	Log        logrus.FieldLogger    // default: logrus's standard logger
 	Registerer prometheus.Registerer // default: none; metrics are kept and not exported
 
+	KeepOrphans bool // leave a dead peer's viewers hanging, as their players may wait for its return; default: reset them
+
 	HandshakeTimeout time.Duration // accept -> up; default 10 s
 	EchoInterval     time.Duration // silence after which a switch is asked for a sign of life; default 5 s
 	LLDPInterval     time.Duration // between probes of one port; default 5 s

@@ -171,6 +171,9 @@ func (d *datapath) portChanged(m *ofproto.PortStatus) {
 			c.reroute(far)
 		}
 		c.reroute(at)
+		for _, relay := range c.peersAt(d.dpid, p.No) {
+			c.peerIs(relay, &health{why: "its port is down"})
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type metrics struct {
 	conflicts  prometheus.Counter
 	peerUp     *prometheus.GaugeVec
 	repaired   *prometheus.CounterVec
+	resets     *prometheus.CounterVec // by source
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -66,9 +67,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		conflicts:  counter("address_conflicts_total", "Times an IPv4 address was claimed by a second host."),
 		peerUp:     gauges("peer_up", "Whether a peer may get new viewers: 1 or 0.", "peer"),
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
+		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
 	}
 	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
-		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired)
+		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired, m.resets)
 	return m
 }
 

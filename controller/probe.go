@@ -46,6 +46,9 @@ type hostProbe struct {
 
 const maxProbeAge = 10 * time.Second // an answer that took longer tells nothing of the delay now
 
+// seqStep is between the sequence numbers of one probe and the next.
+const seqStep = 0x10000
+
 type peerProbe struct {
 	seq    uint32
 	misses int
@@ -221,17 +224,20 @@ func (w *prober) next(e endpoint) (last, seq uint32, misses int) {
 	}
 	p.open = true
 	last = p.seq
-	p.seq += 0x10000
+	p.seq += seqStep
 	return last, p.seq, p.misses
 }
 
-// heard matches an answer with the SYN that is open.
+// heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it.
 func (w *prober) heard(e endpoint, ack uint32) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p, ok := w.peers[e]
-	if !ok || ack != p.seq+1 {
+	if !ok {
 		return false
+	}
+	if late := p.seq - (ack - 1); late%seqStep != 0 || late/seqStep >= probeMisses {
+		return false // nobody's answer, or to a probe that has been given up
 	}
 	p.open, p.misses = false, 0
 	return true
@@ -278,4 +284,7 @@ func (c *Controller) peerIs(p *peer, now *health) {
 		return
 	}
 	log.WithField("why", now.why).Warn("peer is unwell")
+	if !c.o.KeepOrphans {
+		c.resetSessionsOf(p)
+	}
 }

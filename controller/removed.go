@@ -96,7 +96,7 @@ func (c *Controller) housekeep(now time.Time) {
 		s.mu.Unlock()
 	}
 	for _, s := range old {
-		s.forget()
+		s.forget("silent for very long")
 	}
 	for _, d := range c.up() {
 		d.audit(now)

@@ -37,13 +37,14 @@ func (s *session) decided() stream.Session {
 type sessionState uint8
 
 const (
-	pending sessionState = iota // rules are on their way
-	active                      // rules are acknowledged
-	parked                      // rules expired in a long silence; the next packet brings them back
+	pending   sessionState = iota // rules are on their way
+	active                        // rules are acknowledged
+	parked                        // rules expired in a long silence; the next packet brings them back
+	resetting                     // its client is being made to give up
 	ended
 )
 
-var stateNames = [...]string{"pending", "active", "parked", "ended"}
+var stateNames = [...]string{"pending", "active", "parked", "resetting", "ended"}
 
 func (s sessionState) String() string { return stateNames[s] }
 
@@ -56,8 +57,7 @@ func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 		plan, err = steer.Session(&s.Session, snap, s.c.idleSeconds())
 	}
 	if err != nil {
-		s.c.log.WithError(err).Debug("undecided: no path yet")
-		s.forget()
+		s.forget(err.Error())
 		_ = d.forward(snap)
 		return
 	}
@@ -71,9 +71,14 @@ func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 // brings them back where they are gone.
 func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	s.mu.Lock()
-	if s.state == pending {
+	switch s.state {
+	case pending:
 		s.held = d.hold()
 		s.mu.Unlock()
+		return nil
+	case resetting:
+		s.mu.Unlock()
+		s.answered(d)
 		return nil
 	}
 	plan, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
@@ -160,14 +165,14 @@ func (s *session) failed(plan steer.Plan, err error) {
 	s.c.withdraw(plan)
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")
 	if s.peer == nil {
-		s.forget()
+		s.forget(err.Error())
 		return
 	}
 	s.fallBack(err)
 	now := s.decided()
 	direct, err := steer.Session(&now, s.c.topo.Load(), s.c.idleSeconds())
 	if err != nil {
-		s.forget()
+		s.forget(err.Error())
 		return
 	}
 	s.install(direct)
@@ -192,16 +197,16 @@ func (s *session) end(why string) {
 	if was == ended {
 		return
 	}
-	if s.peer != nil && was != parked {
+	if s.peer != nil && was != parked && was != resetting {
 		s.peer.release()
 	}
 	s.c.withdraw(plan)
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("why", why).Info("session ended")
 }
 
-// forget ends a session that never got its rules.
-func (s *session) forget() {
-	s.end("no rules")
+// forget ends a session and drops what is known of it.
+func (s *session) forget(why string) {
+	s.end(why)
 	s.c.sessions.Update(s.Tuple, func(cur *session, ok bool) (*session, bool) { return cur, ok && cur != s })
 }
 

@@ -27,20 +27,13 @@ type settings struct {
 func (c *Controller) Set(s Settings) {
 	c.setMu.Lock()
 	defer c.setMu.Unlock()
-	next := &settings{Settings: s, services: make(map[endpoint]*stream.Service), base: steer.Base(s.Services)}
-	for _, svc := range s.Services {
-		next.services[endpoint{svc.Address, svc.Port}] = &svc
-	}
 	old := c.now.Load()
-	var known *peerSet
-	if old != nil {
-		known = old.peers
-	}
-	next.peers = newPeerSet(s.Peers, known)
-	c.now.Store(next)
 	if old == nil {
+		c.now.Store(newSettings(s, nil))
 		return
 	}
+	next := newSettings(s, old.peers)
+	c.now.Store(next)
 	gone := flow.Diff(flow.NewTable(old.base...), flow.NewTable(next.base...)).Delete
 	for _, t := range c.allTables() {
 		t.install(next.base, "", nil)
@@ -51,6 +44,17 @@ func (c *Controller) Set(s Settings) {
 			c.metrics.peerUp.DeleteLabelValues(p.Name)
 		}
 	}
+}
+
+func newSettings(s Settings, known *peerSet) *settings {
+	n := &settings{
+		Settings: s, services: make(map[endpoint]*stream.Service), base: steer.Base(s.Services),
+		peers: newPeerSet(s.Peers, known),
+	}
+	for _, svc := range s.Services {
+		n.services[endpoint{svc.Address, svc.Port}] = &svc
+	}
+	return n
 }
 
 // Settings returns the settings in force.

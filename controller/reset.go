@@ -1,0 +1,193 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A connection whose source is gone would leave its viewer hanging for minutes. It is ended instead, from outside: a SYN
+// that seems to come from the service makes the viewer's kernel answer with the very sequence number it waits for (the
+// challenge ACK of RFC 5961 §4.2), and a RST with that number ends the connection at once (§3.2). The player fails fast and
+// its next connection is decided anew.
+
+const (
+	resetTries = 20
+	resetEvery = 100 * time.Millisecond // between tries: the switch may still send the answer by the rule just deleted
+)
+
+// resetSessionsOf ends the sessions that a peer served.
+func (c *Controller) resetSessionsOf(p *peer) {
+	n := 0
+	for _, s := range c.sessionsWhere(func(s *session) bool { return s.peer != nil && s.peer.Name == p.Name }) {
+		if s.reset("its source is gone") {
+			n++
+		}
+	}
+	if n > 0 {
+		c.log.WithField("peer", p.Name).WithField("sessions", n).Warn("viewers of a dead peer are reset")
+	}
+}
+
+// sessionsWhere lists the sessions that have not ended and match. match runs under the session's lock.
+func (c *Controller) sessionsWhere(match func(*session) bool) (hit []*session) {
+	for _, s := range c.sessions.All {
+		s.mu.Lock()
+		if s.state != ended && match(s) {
+			hit = append(hit, s)
+		}
+		s.mu.Unlock()
+	}
+	return hit
+}
+
+// reset takes the session's rules away, so that whatever its client sends comes up to the controller, and provokes it to
+// send. It answers false where the session is being reset already or has ended.
+func (s *session) reset(why string) bool {
+	s.mu.Lock()
+	was, plan := s.state, s.plan
+	if was == ended || was == resetting {
+		s.mu.Unlock()
+		return false
+	}
+	s.setState(resetting)
+	s.held = nil
+	s.mu.Unlock()
+	if s.peer != nil && was != parked {
+		s.peer.release()
+	}
+	s.c.withdraw(plan)
+	s.c.metrics.resets.WithLabelValues(s.Source.Name).Inc()
+	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("why", why).Info("session reset")
+	s.provoke(resetTries)
+	return true
+}
+
+// provoke sends the SYN, and again until the client has answered.
+func (s *session) provoke(tries int) {
+	s.mu.Lock()
+	open := s.state == resetting
+	s.mu.Unlock()
+	if !open {
+		return
+	}
+	if tries == 0 {
+		s.forget("reset, and its client is gone too")
+		return
+	}
+	s.sendToClient(packet.TCP{Seq: uint32(time.Now().UnixNano()), Flags: packet.SYN, Window: 1024})
+	time.AfterFunc(resetEvery, func() { s.provoke(tries - 1) })
+}
+
+// answered handles the packet in hand of a session that is being reset: its numbers are what both ends expect next.
+func (s *session) answered(d *datapath) {
+	p := &d.packet.peek
+	if p.TCPFlags&packet.ACK == 0 {
+		return
+	}
+	s.sendToClient(packet.TCP{Seq: p.Ack, Flags: packet.RST})
+	s.sendToSource(packet.TCP{Seq: p.Seq + uint32(len(p.L4Payload)), Flags: packet.RST})
+	s.forget("reset")
+}
+
+// sendToClient has the client's switch send a segment that seems to come from the service it dialled.
+func (s *session) sendToClient(t packet.TCP) {
+	now := s.decided()
+	t.SrcMAC, t.SrcIP, t.SrcPort = now.DialedMAC, now.Tuple.Service, now.ServicePort
+	t.DstMAC, t.DstIP, t.DstPort = now.ClientMAC, now.Client, now.ClientPort
+	s.c.deliver(t)
+}
+
+// sendToSource has the source's switch send it a segment as the client's would have arrived there.
+func (s *session) sendToSource(t packet.TCP) {
+	now := s.decided()
+	t.SrcMAC, t.SrcIP, t.SrcPort = now.ClientMAC, now.Client, now.ClientPort
+	t.DstMAC, t.DstIP, t.DstPort = now.Source.MAC, now.Source.Address, now.Source.Port
+	s.c.deliver(t)
+}
+
+// deliver sends a segment out of the port where its destination sits. What a session rebuilt after a restart does not know
+// is looked up by address; where nobody knows it, nothing is sent.
+func (c *Controller) deliver(t packet.TCP) {
+	snap := c.topo.Load()
+	h, ok := snap.Host(t.DstMAC)
+	if t.DstMAC == ([6]byte{}) {
+		h, ok = snap.HostByIP(t.DstIP)
+	}
+	if !ok {
+		return
+	}
+	t.DstMAC = h.MAC
+	if t.SrcMAC == ([6]byte{}) {
+		if from, ok := snap.HostByIP(t.SrcIP); ok {
+			t.SrcMAC = from.MAC
+		}
+	}
+	if d, ok := c.datapath(h.At.DPID); ok {
+		d.emit(h.At.Port, packet.AppendTCP(nil, t))
+	}
+}
+
+// A Change is a session that would be served from elsewhere if it began now.
+type Change struct {
+	stream.Tuple
+	From, To string // sources
+	Reason   string // of the new choice
+}
+
+// Changes asks the policies in s what they would decide for every session that exists. Nothing is changed.
+func (c *Controller) Changes(s Settings) []Change {
+	next := newSettings(s, c.settings().peers)
+	snap := c.topo.Load()
+	var list []Change
+	for _, was := range c.Sessions() {
+		svc, ok := next.services[endpoint{was.Tuple.Service, was.ServicePort}]
+		client, placed := snap.HostByIP(was.Client)
+		if !ok || !placed {
+			continue
+		}
+		view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap)}
+		for i := range view.Peers { // the session's own place is free for it
+			if view.Peers[i].Name == was.Source.Name {
+				view.Peers[i].Viewers--
+			}
+		}
+		choice := next.policyOf(svc.Name).Source(view, stream.Request{
+			Tuple: was.Tuple, Service: *svc, At: client.At, DialedMAC: was.DialedMAC,
+		})
+		if to := choice.Source(); to != was.Source.Name {
+			list = append(list, Change{was.Tuple, was.Source.Name, to, choice.Reason})
+		}
+	}
+	return list
+}
+
+// Migrate resets the sessions of changes, one every interval, so that their players dial again and are decided anew. It
+// returns when the last is done or stop closes.
+func (c *Controller) Migrate(changes []Change, interval time.Duration, stop <-chan struct{}) {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for _, change := range changes {
+		if s, ok := c.sessions.Load(change.Tuple); ok {
+			s.reset("policy changed: " + change.Reason)
+		}
+		select {
+		case <-t.C:
+		case <-stop:
+			return
+		}
+	}
+}
+
+// peersAt lists the peers whose host sits on a port.
+func (c *Controller) peersAt(d ofproto.DPID, port ofproto.Port) (list []*peer) {
+	snap := c.topo.Load()
+	for _, p := range c.settings().peers.order {
+		if h, ok := snap.HostByIP(p.Address); ok && h.At.DPID == d && h.At.Port == port {
+			list = append(list, p)
+		}
+	}
+	return list
+}
