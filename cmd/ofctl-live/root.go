@@ -42,7 +42,7 @@ Without a command it runs the controller until SIGTERM; SIGHUP reads the configu
 	f.String("log-level", "", "error, warn, info, debug or trace (default info)")
 	f.String("log-format", "", "text, json, or auto: text on a terminal, else JSON (default auto)")
 
-	cmd.AddCommand(newCheckCommand(), newDecodeCommand(), newPolicyCommand(), newVersionCommand())
+	cmd.AddCommand(newCheckCommand(), newDecodeCommand(), newPolicyCommand(), newRelayCommand(), newVersionCommand())
 	return cmd
 }
 
