@@ -65,8 +65,14 @@ func (a SetTPDst) String() string { return fmt.Sprintf("mod_tp_dst:%d", a.Port) 
 // String writes "enqueue:1:2", port and queue.
 func (a Enqueue) String() string { return fmt.Sprintf("enqueue:%v:%d", a.Port, a.QueueID) }
 
-// String writes "vendor(0x00002320,0001...)", which ovs-ofctl does not know but ParseActions does.
+// String writes ovs-ofctl's text for the simplest of Open vSwitch's actions, "resubmit:3", "note:01.02", and for others
+// "vendor(0x00002320,0001...)", which ovs-ofctl does not know but ParseActions does.
 func (a VendorAction) String() string {
+	if a.Vendor == VendorNicira {
+		if text := niciraActionText(a.Data); text != "" {
+			return text
+		}
+	}
 	return fmt.Sprintf("vendor(0x%08x,%v)", uint32(a.Vendor), a.Data)
 }
 

@@ -120,17 +120,24 @@ func ParseActions(s string) ([]Action, error) {
 	return actions, nil
 }
 
-func parseAction(word string) (Action, error) {
-	key, arg := word, ""
-	if i := strings.IndexAny(word, ":=("); i > 0 {
-		key, arg = word[:i], word[i+1:]
-		if word[i] == '(' {
-			var closed bool
-			if arg, closed = strings.CutSuffix(arg, ")"); !closed {
-				return nil, fmt.Errorf("ofproto: action %q: the parenthesis does not close", word)
-			}
+// splitAction cuts key:arg, key=arg or key(arg) in two. An argument whose parenthesis does not close keeps it.
+func splitAction(word string) (key, arg string) {
+	i := strings.IndexAny(word, ":=(")
+	if i <= 0 {
+		return word, ""
+	}
+	key, arg = word[:i], word[i+1:]
+	if word[i] == '(' {
+		var closed bool
+		if arg, closed = strings.CutSuffix(arg, ")"); !closed {
+			arg = word[i:]
 		}
 	}
+	return key, arg
+}
+
+func parseAction(word string) (Action, error) {
+	key, arg := splitAction(word)
 	number := func(limit, step uint64) (uint64, error) { return parseNumber("action "+key, arg, limit, step) }
 	switch key {
 	case "output":
@@ -168,6 +175,9 @@ func parseAction(word string) (Action, error) {
 		return SetTPDst{Port: uint16(n)}, err
 	case "vendor", "action":
 		return parseOpaque(key, arg)
+	}
+	if a, ok, err := parseNiciraAction(key, arg); ok {
+		return a, err
 	}
 	if _, err := ParsePort(key); err == nil {
 		return parseOutput(word)

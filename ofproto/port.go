@@ -197,7 +197,7 @@ func (m *PortStatus) DecodeBody(body []byte) error {
 	return nil
 }
 
-// A PortMod changes the configuration of a physical port: struct ofp_port_mod, OpenFlow 1.0.0 §5.3.4.
+// A PortMod changes the configuration of a physical port: struct ofp_port_mod, OpenFlow 1.0.0 §5.3.3.
 type PortMod struct {
 	Port      Port         `json:"port_no"`
 	HWAddr    MAC          `json:"hw_addr"` // must be the port's own, as a check that the number means the same port still

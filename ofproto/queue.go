@@ -2,7 +2,7 @@ package ofproto
 
 import "fmt"
 
-// A QueueGetConfigRequest asks for the queues of a port: struct ofp_queue_get_config_request, OpenFlow 1.0.0 §5.3.8.
+// A QueueGetConfigRequest asks for the queues of a port: struct ofp_queue_get_config_request, OpenFlow 1.0.0 §5.3.4.
 type QueueGetConfigRequest struct {
 	Port Port `json:"port"` // a physical port
 
@@ -26,7 +26,7 @@ func (m *QueueGetConfigRequest) DecodeBody(body []byte) error {
 	return nil
 }
 
-// A QueueGetConfigReply lists the queues of a port: struct ofp_queue_get_config_reply, OpenFlow 1.0.0 §5.3.8.
+// A QueueGetConfigReply lists the queues of a port: struct ofp_queue_get_config_reply, OpenFlow 1.0.0 §5.3.4.
 type QueueGetConfigReply struct {
 	Port   Port          `json:"port"`
 	Queues []PacketQueue `json:"queues"`

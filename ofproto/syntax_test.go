@@ -1,6 +1,7 @@
 package ofproto
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
@@ -106,7 +107,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "drop,output:1", "output:", "output:65536", "output:1:5", "eth0", "mod_vlan_vid:4096", "mod_vlan_pcp:8", "mod_dl_src:1",
-		"mod_nw_dst:10.0.0", "mod_nw_tos:1", "mod_tp_src:65536", "enqueue:1", "enqueue:1:x", "CONTROLLER:65536", "resubmit(1,0)",
+		"mod_nw_dst:10.0.0", "mod_nw_tos:1", "mod_tp_src:65536", "enqueue:1", "enqueue:1:x", "CONTROLLER:65536", "resubmit(1,256)", "resubmit(1", "resubmit:", "set_queue:x", "set_tunnel:-1", "note:1",
 		"vendor(1,0)", "vendor(1,00)", "vendor(1", "action(0,00000000)", "action(65535,00000000)", "action(99,00)",
 	} {
 		if a, err := ParseActions(text); err == nil {
@@ -161,7 +162,7 @@ func TestFlowText(t *testing.T) {
 		{
 			"modify_strict check_overlap,emergency actions=strip_vlan,mod_vlan_vid:5,mod_vlan_pcp:6,mod_dl_src:02:00:00:00:00:04," +
 				"mod_nw_src:10.0.0.4,mod_nw_tos:184,mod_tp_src:1,mod_tp_dst:2,enqueue:1:2,NORMAL,FLOOD,ALL,LOCAL,TABLE,NONE," +
-				"output:65280,vendor(0x00002320,0012000000000000),action(29,01020304)",
+				"output:65280,dec_ttl,vendor(0x00002320,0012000000000001),vendor(0x00001234,),action(29,01020304)",
 			FlowMod{
 				Match: MatchAll, Command: FlowModifyStrict, Priority: DefaultPriority, BufferID: NoBuffer, OutPort: PortNone,
 				Flags: CheckOverlap | Emergency,
@@ -169,7 +170,8 @@ func TestFlowText(t *testing.T) {
 					StripVLAN{}, SetVLANVID{VID: 5}, SetVLANPCP{PCP: 6}, SetDLSrc{MAC: MAC{2, 0, 0, 0, 0, 4}}, SetNWSrc{IPv4{10, 0, 0, 4}},
 					SetNWTOS{TOS: 184}, SetTPSrc{Port: 1}, SetTPDst{Port: 2}, Enqueue{Port: 1, QueueID: 2}, Output{Port: PortNormal},
 					Output{Port: PortFlood}, Output{Port: PortAll}, Output{Port: PortLocal}, Output{Port: PortTable}, Output{Port: PortNone},
-					Output{Port: PortMax}, VendorAction{VendorNicira, Bytes{0, 0x12, 0, 0, 0, 0, 0, 0}}, RawAction{29, Bytes{1, 2, 3, 4}},
+					Output{Port: PortMax}, VendorAction{VendorNicira, Bytes{0, 0x12, 0, 0, 0, 0, 0, 0}},
+					VendorAction{VendorNicira, Bytes{0, 0x12, 0, 0, 0, 0, 0, 1}}, VendorAction{Vendor: 0x1234}, RawAction{29, Bytes{1, 2, 3, 4}},
 				},
 			},
 		},
@@ -179,6 +181,33 @@ func TestFlowText(t *testing.T) {
 		}
 		if got, err := ParseFlow(tt.text); err != nil || !reflect.DeepEqual(*got, tt.flow) {
 			t.Errorf("ParseFlow(%q) = %+v, %v\nwant %+v", tt.text, got, err, tt.flow)
+		}
+	}
+}
+
+// Open vSwitch's actions with a text, and that text's bytes as ovs-ofctl encodes them.
+func TestNiciraActionText(t *testing.T) {
+	for text, wire := range map[string]string{
+		"resubmit:5":                      "ffff 0010 00002320 0001 0005 00000000",
+		"resubmit(10,5)":                  "ffff 0010 00002320 000e 000a 05 000000",
+		"set_tunnel:0x12345678":           "ffff 0010 00002320 0002 0000 12345678",
+		"set_tunnel64:0xc426384d49c53d60": "ffff 0018 00002320 0009 000000000000 c426384d49c53d60",
+		"set_queue:2309737729":            "ffff 0010 00002320 0004 0000 89abcd01",
+		"pop_queue":                       "ffff 0010 00002320 0005 000000000000",
+		"note:11.e9.9a.ad.67.f3":          "ffff 0010 00002320 0008 11e99aad67f3",
+		"exit":                            "ffff 0010 00002320 0011 000000000000",
+		"dec_ttl":                         "ffff 0010 00002320 0012 000000000000",
+	} {
+		actions, err := ParseActions(text)
+		if err != nil {
+			t.Errorf("ParseActions(%q): %v", text, err)
+			continue
+		}
+		if got, want := actions[0].appendTo(nil), unhex(t, wire); !bytes.Equal(got, want) {
+			t.Errorf("%s is %x, want %x", text, got, want)
+		}
+		if got := FormatActions(actions); got != text {
+			t.Errorf("%s came back as %s", text, got)
 		}
 	}
 }
