@@ -89,13 +89,14 @@ type Controller struct {
 	secret  []byte    // keys the digest in discovery packets
 	epoch   time.Time // zero of the timestamps in them
 
-	topo     *topo.Store
-	setMu    sync.Mutex // one Set at a time
-	now      atomic.Pointer[settings]
-	sessions stream.Table[*session]
-	adopted  adoption
-	links    linkWatch
-	probes   prober
+	topo       *topo.Store
+	setMu      sync.Mutex // one Set at a time
+	registered registry
+	now        atomic.Pointer[settings]
+	sessions   stream.Table[*session]
+	adopted    adoption
+	links      linkWatch
+	probes     prober
 
 	mu       sync.Mutex
 	switches map[ofproto.DPID]*datapath  // connected and up

@@ -11,8 +11,9 @@ import (
 // A peer is a configured peer and how it stands.
 type peer struct {
 	stream.Peer
-	viewers *atomic.Int64 // sessions that it serves
-	health  *atomic.Pointer[health]
+	draining bool
+	viewers  *atomic.Int64 // sessions that it serves
+	health   *atomic.Pointer[health]
 }
 
 type health struct {
@@ -46,12 +47,13 @@ type peerSet struct {
 }
 
 // newPeerSet makes a set. A peer that was known under the same name and address keeps its health and its viewers.
-func newPeerSet(list []stream.Peer, known *peerSet) *peerSet {
+func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *peerSet {
 	s := &peerSet{
 		byName: make(map[string]*peer), byAddress: make(map[ofproto.IPv4]*peer), byService: make(map[endpoint]*peer),
 	}
 	for _, p := range list {
 		n := known.keep(p)
+		n.draining = draining[p.Name]
 		s.order = append(s.order, n)
 		s.byName[p.Name], s.byAddress[p.Address], s.byService[endpoint{p.Address, p.Port}] = n, n, n
 	}
@@ -77,7 +79,7 @@ func (s *peerSet) candidates(snap *topo.Snapshot) []stream.Candidate {
 		h, _ := snap.HostByIP(p.Address)
 		state := p.health.Load()
 		list[i] = stream.Candidate{
-			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Viewers: int(p.viewers.Load()),
+			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Viewers: int(p.viewers.Load()), Draining: p.draining,
 		}
 	}
 	return list

@@ -56,7 +56,8 @@ type peerProbe struct {
 }
 
 // probe asks for every service and peer: where it is, how far, and of peers whether they serve.
-func (c *Controller) probe(time.Time) {
+func (c *Controller) probe(now time.Time) {
+	c.expireRegistrations(now)
 	snap := c.topo.Load()
 	for _, ip := range c.probedHosts() {
 		c.probeHost(snap, ip)

@@ -139,7 +139,7 @@ type Change struct {
 
 // Changes asks the policies in s what they would decide for every session that exists. Nothing is changed.
 func (c *Controller) Changes(s Settings) []Change {
-	next := newSettings(s, c.settings().peers)
+	next := c.newSettings(s, c.settings().peers)
 	snap := c.topo.Load()
 	var list []Change
 	for _, was := range c.Sessions() {

@@ -27,12 +27,24 @@ type settings struct {
 func (c *Controller) Set(s Settings) {
 	c.setMu.Lock()
 	defer c.setMu.Unlock()
+	c.swap(s)
+}
+
+// refresh makes the settings in force anew after a peer registered or left.
+func (c *Controller) refresh() {
+	c.setMu.Lock()
+	defer c.setMu.Unlock()
+	c.swap(c.Settings())
+}
+
+// swap puts settings in force. Under setMu.
+func (c *Controller) swap(s Settings) {
 	old := c.now.Load()
 	if old == nil {
-		c.now.Store(newSettings(s, nil))
+		c.now.Store(c.newSettings(s, nil))
 		return
 	}
-	next := newSettings(s, old.peers)
+	next := c.newSettings(s, old.peers)
 	c.now.Store(next)
 	gone := flow.Diff(flow.NewTable(old.base...), flow.NewTable(next.base...)).Delete
 	for _, t := range c.allTables() {
@@ -46,10 +58,11 @@ func (c *Controller) Set(s Settings) {
 	}
 }
 
-func newSettings(s Settings, known *peerSet) *settings {
+func (c *Controller) newSettings(s Settings, known *peerSet) *settings {
+	peers, draining := c.registered.join(s.Peers)
 	n := &settings{
 		Settings: s, services: make(map[endpoint]*stream.Service), base: steer.Base(s.Services),
-		peers: newPeerSet(s.Peers, known),
+		peers: newPeerSet(peers, draining, known),
 	}
 	for _, svc := range s.Services {
 		n.services[endpoint{svc.Address, svc.Port}] = &svc

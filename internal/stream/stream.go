@@ -98,10 +98,11 @@ type Request struct {
 // A Candidate is a peer as it stands at the moment of a decision.
 type Candidate struct {
 	Peer
-	Host    *topo.Host // nil while nobody knows where it is
-	Healthy bool
-	Why     string // why it is not healthy
-	Viewers int    // sessions it serves now, counted here
+	Host     *topo.Host // nil while nobody knows where it is
+	Healthy  bool
+	Why      string // why it is not healthy
+	Viewers  int    // sessions it serves now, counted here
+	Draining bool   // it takes no new ones
 }
 
 // Full reports whether the peer has no room for one more viewer.

@@ -100,6 +100,8 @@ func unusable(c *stream.Candidate, r stream.Request) string {
 		return c.Name + " is not on the map"
 	case !c.Healthy:
 		return c.Name + " is unwell: " + c.Why
+	case c.Draining:
+		return c.Name + " is draining"
 	case c.Full():
 		return fmt.Sprintf("%s is full (%d of %d viewers)", c.Name, c.Viewers, c.MaxViewers)
 	case c.Address == r.Client:
