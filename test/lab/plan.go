@@ -55,9 +55,9 @@ func plural(n int, word string) string {
 	return word + "s"
 }
 
-// audience returns n viewers, of different players in turn. Most join while the stream is on, half a second apart; of
-// several the last has been waiting for the broadcaster.
-func audience(n int) []viewer {
+// audience returns n viewers, of different players in turn. Most join while the stream is on, half a second apart; early
+// makes the last of several wait for the broadcaster.
+func audience(n int, early bool) []viewer {
 	players := []string{"ffmpeg", "rtmpdump", "mplayer"}
 	viewers := make([]viewer, n)
 	for i := range viewers {
@@ -67,17 +67,21 @@ func audience(n int) []viewer {
 			Join:   1 + 0.5*float64(i),
 		}
 	}
-	if n > 1 {
+	if n > 1 && early {
 		viewers[n-1].Join = -2
 	}
 	return viewers
 }
 
 // pair returns the same run under each policy.
+//
+// A viewer who precedes the broadcaster makes an nginx-rtmp peer pull the stream from the CDN, and it goes on pulling
+// what its own host publishes: a second copy on the CDN's link, which is what single is there to show the absence of.
 func pair(topology string, viewers int, peer string) []run {
 	var runs []run
+	early := peer != "nginx" || topology != "single"
 	for _, policy := range policyNames {
-		runs = append(runs, run{Topology: topology, Policy: policy, Peer: peer, Viewers: audience(viewers)})
+		runs = append(runs, run{Topology: topology, Policy: policy, Peer: peer, Viewers: audience(viewers, early)})
 	}
 	return runs
 }

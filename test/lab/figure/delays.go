@@ -26,9 +26,9 @@ var (
 )
 
 const (
-	panelWidth  = 16 * vg.Centimeter
-	panelHeight = 9 * vg.Centimeter
-	dpi         = 160
+	panelWidth  = 20 * vg.Centimeter
+	panelHeight = 8 * vg.Centimeter
+	dpi         = 150
 )
 
 // Delays writes a PNG: for each topology and number of viewers a panel with the delay of every frame over the time it
@@ -45,14 +45,12 @@ func Delays(w io.Writer, s measure.Summary) error {
 	if len(panels) == 0 {
 		return fmt.Errorf("plot: no runs")
 	}
-	columns := min(len(panels), 3)
-	rows := (len(panels) + columns - 1) / columns
-	img := vgimg.NewWith(vgimg.UseWH(vg.Length(columns)*panelWidth, vg.Length(rows)*panelHeight), vgimg.UseDPI(dpi))
+	img := vgimg.NewWith(vgimg.UseWH(panelWidth, vg.Length(len(panels))*panelHeight), vgimg.UseDPI(dpi))
 	canvas := draw.New(img)
-	tiles := draw.Tiles{Rows: rows, Cols: columns, PadTop: 4 * vg.Millimeter, PadBottom: 4 * vg.Millimeter,
-		PadLeft: 4 * vg.Millimeter, PadRight: 6 * vg.Millimeter, PadX: 8 * vg.Millimeter, PadY: 8 * vg.Millimeter}
-	for i, p := range panels {
-		p.Draw(tiles.At(canvas, i%columns, i/columns))
+	tiles := draw.Tiles{Rows: len(panels), Cols: 1, PadTop: 4 * vg.Millimeter, PadBottom: 4 * vg.Millimeter,
+		PadLeft: 4 * vg.Millimeter, PadRight: 6 * vg.Millimeter, PadY: 6 * vg.Millimeter}
+	for row, p := range panels {
+		p.Draw(tiles.At(canvas, 0, row))
 	}
 	_, err := vgimg.PngCanvas{Canvas: img}.WriteTo(w)
 	return err
@@ -81,13 +79,12 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 	if n := len(runs[0].Viewers); n > 1 {
 		viewers = fmt.Sprintf("%d viewers", n)
 	}
-	style(p, fmt.Sprintf("%s topology, %s", runs[0].Topology, viewers))
+	style(p, fmt.Sprintf("Delay of every frame: %s topology, %s", runs[0].Topology, viewers))
 
 	var highest, latest float64
 	floors := make(map[float64]bool)
 	for _, r := range runs {
 		var points plotter.XYs
-		var delays []measure.Delivery
 		for _, v := range r.Viewers {
 			floors[v.Floor] = true
 			for _, d := range v.Match().Live() {
@@ -95,7 +92,6 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 				points = append(points, plotter.XY{X: x, Y: y})
 				highest, latest = max(highest, y), max(latest, x)
 			}
-			delays = append(delays, v.Match().Live()...)
 		}
 		if len(points) == 0 {
 			continue
@@ -112,9 +108,11 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 		colour.A = 0x80
 		scatter.GlyphStyle = draw.GlyphStyle{Color: colour, Radius: 1.1, Shape: draw.CircleGlyph{}}
 		p.Add(scatter)
-		p.Legend.Add(fmt.Sprintf("%s: p50 %.0f ms, p99 %.0f ms", r.Policy, measure.SpreadOf(delays).P50, measure.SpreadOf(delays).P99), dot{key})
+		p.Legend.Add(fmt.Sprintf("%s: p50 %s ms, p99 %s ms", r.Policy,
+			between(r.Viewers, func(s measure.Spread) float64 { return s.P50 }),
+			between(r.Viewers, func(s measure.Spread) float64 { return s.P99 })), dot{key})
 	}
-	latest = math.Ceil(max(latest, 1))
+	latest = max(math.Ceil(latest-0.1), 1) // whole seconds, for the axis
 	named := false
 	for floor := range floors {
 		line, err := plotter.NewLine(plotter.XYs{{X: 0, Y: floor}, {X: latest, Y: floor}})
@@ -129,15 +127,28 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 		}
 	}
 	p.X.Min, p.X.Max = 0, latest
-	p.Y.Min, p.Y.Max = 0, highest*1.35 // room for the legend
+	p.Y.Min, p.Y.Max = 0, highest*1.4 // room for the legend
 	return p, nil
+}
+
+// between tells a figure of all viewers: from the least to the greatest.
+func between(viewers []measure.Viewer, figure func(measure.Spread) float64) string {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, v := range viewers {
+		low, high = min(low, figure(v.Delay)), max(high, figure(v.Delay))
+	}
+	if math.Round(low) == math.Round(high) {
+		return fmt.Sprintf("%.0f", low)
+	}
+	return fmt.Sprintf("%.0f to %.0f", low, high)
 }
 
 // style sets what all panels share.
 func style(p *plot.Plot, title string) {
 	p.Title.Text = title
 	p.X.Label.Text = "time the frame was published, s"
-	p.Y.Label.Text = "delay of the frame at the viewer, ms"
+	p.Y.Label.Text = "delay at the viewer, ms"
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	sans := func(size vg.Length) font.Font { return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size} }
 	p.Title.TextStyle.Font = sans(13)
 	p.Title.Padding = 2 * vg.Millimeter
@@ -147,12 +158,30 @@ func style(p *plot.Plot, title string) {
 		axis.Color, axis.Label.TextStyle.Color, axis.Tick.Label.Color, axis.Tick.Color = ink, ink, ink, ink
 	}
 	p.Legend.TextStyle.Font = sans(10)
+	p.Legend.TextStyle.Color = ink
 	p.Legend.Top = true
-	p.Legend.YOffs = -1 * vg.Millimeter
-	p.Legend.XOffs = -1 * vg.Millimeter
+	p.Legend.Padding = vg.Millimeter
+	p.Legend.ThumbnailWidth = 8 * vg.Millimeter
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Transparent, faint
 	p.Add(grid)
+}
+
+// ticks puts at most seven round numbers on an axis.
+func ticks(low, high float64) []plot.Tick {
+	const most = 6
+	step := math.Pow(10, math.Floor(math.Log10((high-low)/most)))
+	for _, factor := range []float64{2, 2.5, 2} { // steps of 1, 2, 5 and 10
+		if (high-low)/step <= most {
+			break
+		}
+		step *= factor
+	}
+	var all []plot.Tick
+	for v := math.Ceil(low/step) * step; v <= high; v += step {
+		all = append(all, plot.Tick{Value: v, Label: fmt.Sprintf("%g", v)})
+	}
+	return all
 }
 
 // A dot is a policy's mark in the legend, larger than its points.
