@@ -10,24 +10,42 @@ import (
 func Format(xid uint32, m Message) string {
 	name, text := "OFPT_"+m.Type().String(), ""
 	switch m := m.(type) {
-	case *StatsRequest:
-		name, text = formatStatsRequest(m)
-	case *StatsReply:
-		name, text = formatStatsReply(m)
-	case *FlowMod:
-		text = formatFlowMod(m)
-	case *PacketOut:
-		text = fmt.Sprintf("in_port=%v actions=%s%s", m.InPort, FormatActions(m.Actions), formatPacket(m.BufferID, m.Data))
+	case *Hello:
+		text = formatHello(m)
+	case *Error:
+		text = fmt.Sprintf("%s, data %v", m.Reason(), m.Data)
+	case *EchoRequest:
+		text = formatPayload(m.Data)
+	case *EchoReply:
+		text = formatPayload(m.Data)
+	case *FeaturesReply:
+		text = formatFeatures(m)
+	case *GetConfigReply:
+		text = fmt.Sprintf("frags=%v miss_send_len=%d", m.Flags, m.MissSendLen)
+	case *SetConfig:
+		text = fmt.Sprintf("frags=%v miss_send_len=%d", m.Flags, m.MissSendLen)
 	case *PacketIn:
 		text = fmt.Sprintf("total_len=%d in_port=%v (via %v)%s", m.TotalLen, m.InPort, m.Reason, formatPacket(m.BufferID, m.Data))
 	case *FlowRemoved:
 		text = formatFlowRemoved(m)
+	case *PortStatus:
+		text = fmt.Sprintf("%v: %s", m.Reason, formatPort(&m.Port))
+	case *PacketOut:
+		text = fmt.Sprintf("in_port=%v actions=%s%s", m.InPort, FormatActions(m.Actions), formatPacket(m.BufferID, m.Data))
+	case *FlowMod:
+		text = formatFlowMod(m)
+	case *PortMod:
+		text = fmt.Sprintf("port: %v: addr:%v config: %v mask: %v advertise: %v", m.Port, m.HWAddr, m.Config, m.Mask, m.Advertise)
+	case *StatsRequest:
+		name, text = formatStatsRequest(m)
+	case *StatsReply:
+		name, text = formatStatsReply(m)
+	case *QueueGetConfigRequest:
+		text = fmt.Sprintf("port=%v", m.Port)
 	case *QueueGetConfigReply:
 		text = formatQueues(m)
-	case *FeaturesReply:
-		text = formatFeatures(m)
-	case *Hello, *Error, *EchoRequest, *EchoReply, *PortStatus, *PortMod, *QueueGetConfigRequest, *GetConfigReply, *SetConfig, *Raw:
-		text = formatSimple(m)
+	case *Raw:
+		text = formatPayload(m.Body)
 	default:
 		if m.Type() == TypeVendor {
 			name, text = formatVendor(m)
@@ -39,33 +57,12 @@ func Format(xid uint32, m Message) string {
 	return fmt.Sprintf("%s (xid=0x%x): %s", name, xid, text)
 }
 
-func formatSimple(m Message) string {
-	switch m := m.(type) {
-	case *Hello:
-		if len(m.Body) > 0 {
-			return fmt.Sprintf("version 0x%02x, data %v", max(m.Version, Version), m.Body)
-		}
-		return fmt.Sprintf("version 0x%02x", max(m.Version, Version))
-	case *Error:
-		return fmt.Sprintf("%s, data %v", m.Reason(), m.Data)
-	case *EchoRequest:
-		return formatPayload(m.Data)
-	case *EchoReply:
-		return formatPayload(m.Data)
-	case *PortStatus:
-		return fmt.Sprintf("%v: %s", m.Reason, formatPort(&m.Port))
-	case *PortMod:
-		return fmt.Sprintf("port: %v: addr:%v config: %v mask: %v advertise: %v", m.Port, m.HWAddr, m.Config, m.Mask, m.Advertise)
-	case *QueueGetConfigRequest:
-		return fmt.Sprintf("port=%v", m.Port)
-	case *GetConfigReply:
-		return fmt.Sprintf("frags=%v miss_send_len=%d", m.Flags, m.MissSendLen)
-	case *SetConfig:
-		return fmt.Sprintf("frags=%v miss_send_len=%d", m.Flags, m.MissSendLen)
-	case *Raw:
-		return formatPayload(m.Body)
+func formatHello(m *Hello) string {
+	s := fmt.Sprintf("version 0x%02x", max(m.Version, Version))
+	if len(m.Body) > 0 {
+		s += fmt.Sprintf(", data %v", m.Body)
 	}
-	return ""
+	return s
 }
 
 func formatPayload(b Bytes) string {
