@@ -325,6 +325,10 @@ func (d *differential) flowMod() *ofproto.FlowMod {
 	} else {
 		mod.HardTimeout = pick[uint16](d, 0, 5, 11)
 	}
+	match, _ := canonical(mod.Match)
+	if old := d.sim.table.get(match, int(mod.Priority)); old != nil && past(deadline(mod.IdleTimeout, old.lastUsed), d.clock.at) {
+		mod.IdleTimeout = 0 // or its time would be over already, which Open vSwitch notices within a second
+	}
 	switch mod.Command {
 	case ofproto.FlowDelete:
 		if d.maybe(60) { // or the table would never fill

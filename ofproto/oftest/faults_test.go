@@ -127,3 +127,13 @@ func TestShuffle(t *testing.T) {
 		}
 	}
 }
+
+func TestLateFlowRemoved(t *testing.T) {
+	sw := NewSwitch(Options{Shuffle: rand.Perm})
+	p := connect(t, sw)
+	p.expectNone(with(add(1, ofproto.MatchAll), func(m *ofproto.FlowMod) { m.Flags = ofproto.SendFlowRem }))
+	p.expectNone(with(add(1, ofproto.MatchAll), func(m *ofproto.FlowMod) { m.Command = ofproto.FlowDelete }))
+	if r := p.next(); r.m.Type() != ofproto.TypeFlowRemoved {
+		t.Errorf("%+v", r.m)
+	}
+}

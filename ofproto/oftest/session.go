@@ -27,6 +27,8 @@ type session struct {
 	holding  bool        // a reply that is sent now is to be held
 	closing  bool        // close when what is pending is written
 	closed   sync.Once
+
+	late []heldReply // FLOW_REMOVEDs to be sent after the messages that are being executed
 }
 
 type heldReply struct {
@@ -178,7 +180,18 @@ func (s *Switch) read(ss *session) error {
 			}
 			frames = frames[n:]
 		}
+		s.sendLate(ss)
 	}
+}
+
+// sendLate sends what waited for the end of the messages that came together.
+func (s *Switch) sendLate(ss *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range ss.late {
+		ss.send(r.xid, r.m)
+	}
+	ss.late = nil
 }
 
 // untilBarrier returns how many messages may be executed in any order: those before the first barrier or HELLO, or one
@@ -226,10 +239,15 @@ func (s *Switch) reportRemoved(r removal, now time.Time) {
 		return
 	}
 	sec, nsec := split(now.Sub(r.added))
-	s.session.send(0, &ofproto.FlowRemoved{
+	m := &ofproto.FlowRemoved{
 		Match: onWire(r.match), Cookie: r.mod.Cookie, Priority: r.mod.Priority, Reason: r.reason,
 		DurationSec: sec, DurationNsec: nsec, IdleTimeout: r.mod.IdleTimeout, PacketCount: r.packets, ByteCount: r.bytes,
-	})
+	}
+	if s.o.Shuffle != nil && r.reason == ofproto.RemovedDelete {
+		s.session.late = append(s.session.late, heldReply{0, m})
+		return
+	}
+	s.session.send(0, m)
 }
 
 func split(d time.Duration) (sec, nsec uint32) {

@@ -30,7 +30,8 @@ type Options struct {
 	PacketInQueue int
 
 	// Shuffle, if not nil, picks the order of execution of messages that came together and have no barrier between them:
-	// rand.Perm, say. OpenFlow 1.0.0 §5.3.7 lets a switch execute them in any order.
+	// rand.Perm, say. OpenFlow 1.0.0 §5.3.7 lets a switch execute them in any order. A FLOW_REMOVED for a deletion then
+	// comes behind the reply to a barrier that came with it, as it does from Open vSwitch.
 	Shuffle func(n int) []int
 }
 

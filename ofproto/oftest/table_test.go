@@ -236,3 +236,51 @@ func TestViolations(t *testing.T) {
 		t.Errorf("output to the port it came from: %q", v)
 	}
 }
+
+// TestClocks holds what Open vSwitch does with the timeouts of an entry that is changed or added again.
+func TestClocks(t *testing.T) {
+	c := newClock()
+	sw := NewSwitch(Options{Ports: ports(2), Now: c.now})
+	idle := with(add(1, ofproto.MatchAll), func(m *ofproto.FlowMod) { m.IdleTimeout = 10 })
+	hard := with(add(2, tcpTo(ipA, 32)), func(m *ofproto.FlowMod) { m.HardTimeout = 10 })
+	mustApply(t, sw, idle, hard)
+	c.add(6)
+	modify := *hard
+	modify.Command = ofproto.FlowModifyStrict
+	mustApply(t, sw, idle, &modify)
+	c.add(6)
+	if f := sw.Flows(); len(f) != 1 || f[0].Priority != 2 {
+		t.Errorf("adding again refreshed the idle timeout, or modifying did not restart the hard one:\n%s", sw.DumpFlows())
+	}
+	c.add(4)
+	if f := sw.Flows(); len(f) != 0 {
+		t.Errorf("left:\n%s", sw.DumpFlows())
+	}
+}
+
+func TestExactIsHighestPriority(t *testing.T) {
+	sw := NewSwitch(Options{Ports: ports(2)})
+	exact := keyOf(1, tcp(nil))
+	exact.DLVLANPCP = 0
+	mustApply(t, sw, add(5, exact, output(2)))
+	f := sw.Flows()
+	if len(f) != 1 || f[0].Priority != 65535 {
+		t.Fatalf("%v", f)
+	}
+	// As it is reported, so it can be deleted.
+	mustApply(t, sw, with(add(f[0].Priority, f[0].Match), func(m *ofproto.FlowMod) { m.Command = ofproto.FlowDeleteStrict }))
+	if f := sw.Flows(); len(f) != 0 {
+		t.Errorf("left: %v", f)
+	}
+}
+
+func TestVLANPriorityOfUntagged(t *testing.T) {
+	sw := NewSwitch(Options{Ports: ports(2)})
+	mustApply(t, sw, add(1, match(func(m *ofproto.Match) { m.Wildcards &^= ofproto.WildDLVLANPCP }), output(2)))
+	wantPorts(t, "untagged", outPorts(sw, 1, tcp(nil)))
+	wantPorts(t, "tagged", outPorts(sw, 1, tcp(func(t *packet.TCP) { t.VLAN = 4 })), 2)
+	untagged := match(func(m *ofproto.Match) { m.Wildcards &^= ofproto.WildDLVLAN; m.DLVLAN = ofproto.VLANNone })
+	if err := sw.Apply(with(add(1, untagged), func(m *ofproto.FlowMod) { m.Flags = ofproto.CheckOverlap })); err != nil {
+		t.Errorf("untagged packets and a priority overlap: %v", err)
+	}
+}
