@@ -2,10 +2,6 @@ package ofproto
 
 import "encoding/json"
 
-// Messages marshal as JSON objects with the specification's field names; addresses, matches and actions are strings
-// as ovs-ofctl writes them, opaque data is hexadecimal, and cookies are strings because they use all 64 bits. Padding
-// and what else the text forms leave out is not there: the wire is the complete form, JSON the readable one.
-
 // actionList marshals as an array of the actions' texts.
 type actionList []Action
 

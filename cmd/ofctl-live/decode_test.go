@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +75,44 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		got, err := runDecode(t, "", "--json", tt.in)
 		if got != tt.want+"\n" || err == nil {
 			t.Errorf("decode --json %s = %s, %v\nwant %s", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+// Whole files of captured messages pass through, each encoded again to what it was.
+func TestDecodeCaptures(t *testing.T) {
+	files, err := filepath.Glob("../../ofproto/testdata/captures/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no captures: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				want = append(want, line)
+			}
+		}
+		out, err := runDecode(t, string(text), "--json")
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		got := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d lines for %d messages", file, len(got), len(want))
+		}
+		for i := range got {
+			var v struct {
+				OK        bool
+				Length    int
+				Reencoded string
+			}
+			if err := json.Unmarshal([]byte(got[i]), &v); err != nil || !v.OK || v.Reencoded != want[i] || v.Length != len(want[i])/2 {
+				t.Errorf("%s: %s came back as %s (%v)", file, want[i], got[i], err)
+			}
 		}
 	}
 }
