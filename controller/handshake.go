@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/sirupsen/logrus"
 
@@ -66,10 +67,10 @@ func (c *Controller) shakeHands(conn *ofproto.Conn, log logrus.FieldLogger) (*da
 // whose highest is below it, is told so in an error message before the connection closes (§5.4.4, OFPHFC_INCOMPATIBLE).
 func (g *greeting) hello() error {
 	if err := g.send(&ofproto.Hello{}); err != nil {
-		return err
+		return errSilent // nothing has been heard, and the other side is gone
 	}
 	frame, err := g.next()
-	if err == io.EOF {
+	if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
 		return errSilent
 	}
 	if err != nil {

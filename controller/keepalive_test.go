@@ -1,0 +1,86 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
+)
+
+// hang has a switch do nothing of what it is told.
+func hang(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.Swallow} }
+
+// TestDeadSwitch has a switch fall silent without its connection ending. It is given up after three unanswered echoes,
+// and not before; once it answers again it is up again.
+func TestDeadSwitch(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		sw := l.Switch("s1")
+		sw.Intercept(hang)
+		l.after(14 * time.Second)
+		if len(l.c.Switches()) != 1 {
+			l.t.Error("given up too early")
+		}
+		for range 10 { // the network's own reconnection comes soon after
+			l.after(time.Second)
+			if l.logged("switch down") > 0 {
+				break
+			}
+		}
+		if l.logged("switch does not answer: closed") != 1 || l.logged("switch down") != 1 {
+			l.t.Errorf("closed %d times", l.logged("switch does not answer: closed"))
+		}
+		sw.Intercept(nil)
+		l.settle()
+		if len(l.c.Switches()) != 1 {
+			l.t.Fatal("not up again")
+		}
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
+	})
+}
+
+// TestLivelySwitch answers in time, for ever, and its control channel's round trip is known.
+func TestLivelySwitch(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+			if m.Type() == ofproto.TypeEchoRequest {
+				v.Delay = 30 * time.Millisecond
+			}
+			return v
+		})
+		l.after(5 * time.Minute)
+		if n := l.logged("switch down"); n != 0 {
+			l.t.Errorf("lost %d times", n)
+		}
+		if rtt := l.c.Switches()[0].RTT; rtt != 30*time.Millisecond {
+			l.t.Errorf("round trip %v, want 30 ms", rtt)
+		}
+	})
+}
+
+// TestDuplicate has a second switch claim a datapath id. While the first answers it stays, undisturbed; once it does not,
+// the second takes its place.
+func TestDuplicate(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		mods := l.flowMods()
+		second := oftest.NewSwitch(oftest.Options{DPID: 1, Ports: []ofproto.Port{1, 2}})
+		go second.Run(l.ctx, l.dial)
+		l.after(10 * time.Second)
+		if second.Received(ofproto.TypeFlowMod) != 0 {
+			l.t.Error("the second was taken for the first")
+		}
+		if l.logged("switch down") != 0 || l.flowMods() != mods {
+			l.t.Errorf("the first was disturbed: %d flow mods", l.flowMods()-mods)
+		}
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
+
+		l.Switch("s1").Intercept(hang)
+		l.after(4 * time.Second)
+		if second.Received(ofproto.TypeFlowMod) == 0 {
+			l.t.Error("the second waits although the first is dead")
+		}
+		if l.metric("ofctl_switches_connected") != 1 {
+			l.t.Errorf("%v switches", l.metric("ofctl_switches_connected"))
+		}
+	})
+}
