@@ -46,6 +46,7 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 		s.begin(d, snap)
 		return nil
 	}
+	s.read(p.Seq, p.L4Payload) // the switch may send up what comes right behind the SYN, before it heeds the new rules
 	return s.again(d, snap)
 }
 
@@ -83,11 +84,13 @@ func (d *datapath) handsOff(snap *topo.Snapshot) error {
 // decide asks the policy who serves a new connection, and takes the place at the peer that it names.
 func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Service) *session {
 	s := c.newSession(d, svc)
+	s.reading = stream.NewReading(s.ISN)
 	now := c.settings()
 	policy, set := now.policyOf(svc.Name), now.peers
 	s.Policy = policy.Name()
 	request := stream.Request{
 		Tuple: s.Tuple, Service: *svc, DialedMAC: s.DialedMAC, At: topo.Point{DPID: d.dpid, Port: d.packet.in.InPort},
+		Publishes: c.publishers.has(s.Client, s.Started),
 	}
 	for range len(set.order) + 1 { // each round but the last finds another peer full
 		choice := policy.Source(stream.View{Snapshot: snap, Peers: set.candidates(snap)}, request)

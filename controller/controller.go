@@ -97,6 +97,7 @@ type Controller struct {
 	adopted    adoption
 	links      linkWatch
 	probes     prober
+	publishers publishers
 
 	mu       sync.Mutex
 	switches map[ofproto.DPID]*datapath  // connected and up

@@ -22,19 +22,20 @@ type linkWatch struct {
 }
 
 type heardLink struct {
-	to    topo.Point
-	at    time.Time
-	delay leastOf
+	to  topo.Point
+	at  time.Time
+	age leastOf // of discovery packets on arrival, control channels included
 }
 
-// leastOf is the least of the last few measurements: queues only ever add.
+// leastOf is the least of the last few measurements: queues only ever add. What is to be subtracted from it is so
+// afterwards, for the least of two differences would prefer the worst of what was subtracted.
 type leastOf struct {
 	last [6]time.Duration
 	n    int
 }
 
 func (l *leastOf) add(d time.Duration) time.Duration {
-	l.last[l.n%len(l.last)] = max(d, time.Microsecond) // 0 would read as unmeasured
+	l.last[l.n%len(l.last)] = d
 	l.n++
 	least := l.last[0]
 	for _, d := range l.last[:min(l.n, len(l.last))] {
@@ -42,6 +43,9 @@ func (l *leastOf) add(d time.Duration) time.Duration {
 	}
 	return least
 }
+
+// positive keeps a measured delay from reading as unmeasured.
+func positive(d time.Duration) time.Duration { return max(d, time.Microsecond) }
 
 // discover probes every port of every switch and forgets the links that have been silent for too long.
 func (c *Controller) discover(now time.Time) {
@@ -99,7 +103,7 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	if !ok || from == to {
 		return
 	}
-	delay := c.links.hear(from, to, time.Now(), age-(sender.echo.roundTrip()+d.echo.roundTrip())/2)
+	delay := positive(c.links.hear(from, to, time.Now(), age) - (sender.echo.roundTrip()+d.echo.roundTrip())/2)
 	if c.topo.SetLink(from, to, delay) {
 		d.log.WithField("from", from).WithField("to", to).WithField("delay", delay.Round(time.Microsecond)).Info("link up")
 		c.metrics.links.Set(float64(len(c.topo.Load().Links())))
@@ -107,7 +111,8 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	}
 }
 
-func (w *linkWatch) hear(from, to topo.Point, now time.Time, delay time.Duration) time.Duration {
+// hear notes a discovery packet and returns the least age of the last few.
+func (w *linkWatch) hear(from, to topo.Point, now time.Time, age time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l, ok := w.heard[from]
@@ -119,7 +124,7 @@ func (w *linkWatch) hear(from, to topo.Point, now time.Time, delay time.Duration
 		w.heard[from] = l
 	}
 	l.at = now
-	return l.delay.add(delay)
+	return l.age.add(age)
 }
 
 func (w *linkWatch) forget(from topo.Point) {

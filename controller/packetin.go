@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -25,6 +26,10 @@ func (d *datapath) packetIn(frame []byte) error {
 	}
 	if s.in.InPort >= ofproto.PortMax {
 		return nil // the switch's own stack; it has no place on the map
+	}
+	if s.peek.Dst == steer.CopyMAC {
+		d.overheard()
+		return nil
 	}
 	snap := d.learn(d.c.topo.Load(), topo.Point{DPID: d.dpid, Port: s.in.InPort})
 	switch {

@@ -40,8 +40,8 @@ type prober struct {
 }
 
 type hostProbe struct {
-	sent  map[uint32]time.Time // the open probes by number
-	delay leastOf
+	sent map[uint32]time.Time // the open probes by number
+	rtt  leastOf              // control channel included
 }
 
 const maxProbeAge = 10 * time.Second // an answer that took longer tells nothing of the delay now
@@ -64,6 +64,9 @@ func (c *Controller) probe(now time.Time) {
 	}
 	for _, p := range c.settings().peers.order {
 		c.probePeer(snap, p)
+	}
+	for _, d := range c.up() {
+		d.ping(now) // what is measured through a switch is only as good as what is known of the way to it
 	}
 }
 
@@ -140,7 +143,7 @@ func (w *prober) answered(ip ofproto.IPv4, number uint32, now time.Time, control
 		return 0, false
 	}
 	clear(h.sent)
-	return h.delay.add((now.Sub(sent) - control) / 2), true
+	return positive((h.rtt.add(now.Sub(sent)) - control) / 2), true
 }
 
 // arpAnswer handles the ARP packet in hand if it answers a probe.

@@ -70,7 +70,7 @@ func (s *session) replan(snap *topo.Snapshot) {
 	s.plan = next
 	s.mu.Unlock()
 	keep := make(map[ofproto.DPID]flow.Table, len(next.Steps))
-	for _, step := range next.Steps {
+	for _, step := range s.rules(next).Steps {
 		keep[step.DPID] = flow.NewTable(step.Rules...)
 		s.c.table(step.DPID).install(step.Rules, s.Policy, nil)
 	}

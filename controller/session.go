@@ -25,6 +25,10 @@ type session struct {
 	held  *held     // the newest packet that waits for the rules
 	since time.Time // when it was parked
 	told  bool      // its decision has been logged and counted
+
+	reading *stream.Reading // what the client says first; nil once nothing more is to be learnt
+	copying bool            // its rules copy the client's packets to the controller
+	intent  *stream.Intent  // nil while unknown
 }
 
 // decided is the decision as it stands.
@@ -118,9 +122,20 @@ func (s *session) install(plan steer.Plan) {
 		}
 		s.installed(plan)
 	}
-	for _, step := range plan.Steps {
+	for _, step := range s.rules(plan).Steps {
 		s.c.table(step.DPID).install(step.Rules, s.Policy, done)
 	}
+}
+
+// rules is the plan as it must be on the switches now: with the client overheard while that still tells something.
+func (s *session) rules(plan steer.Plan) steer.Plan {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reading == nil {
+		return plan
+	}
+	s.copying = true
+	return plan.Overheard(&s.Session)
 }
 
 func (s *session) installed(plan steer.Plan) {
@@ -133,6 +148,7 @@ func (s *session) installed(plan steer.Plan) {
 	news := !s.told
 	s.told = true
 	s.mu.Unlock()
+	s.endCopying()
 	if h != nil {
 		h.release(releaseActions(plan, h))
 	}

@@ -24,7 +24,8 @@ type SwitchState struct {
 // SessionState is a session as it stands.
 type SessionState struct {
 	stream.Session
-	State string // pending, active or parked
+	State  string         // pending, active, parked or resetting
+	Intent *stream.Intent // what its client wants; nil while unknown
 }
 
 // Topology returns the network as it is known now.
@@ -57,7 +58,7 @@ func (c *Controller) Sessions() []SessionState {
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
 		if s.state != ended {
-			list = append(list, SessionState{s.Session, s.state.String()})
+			list = append(list, SessionState{s.Session, s.state.String(), s.intent})
 		}
 		s.mu.Unlock()
 	}

@@ -22,6 +22,7 @@ type Peer struct {
 	Address    ofproto.IPv4
 	Port       uint16
 	MaxViewers int   // 0: no limit
+	Ingest     bool  // takes publishers, and sends what they publish on to the service
 	DSCP       uint8 // marks the relay's own upstream on a host that also watches; 0: everything from the host is the relay's
 }
 
@@ -93,6 +94,7 @@ type Request struct {
 	Service   Service
 	At        topo.Point // where the SYN came in
 	DialedMAC ofproto.MAC
+	Publishes bool // the client is known to publish, so it needs a source that takes publishers
 }
 
 // A Candidate is a peer as it stands at the moment of a decision.

@@ -100,6 +100,8 @@ func unusable(c *stream.Candidate, r stream.Request) string {
 		return c.Name + " is not on the map"
 	case !c.Healthy:
 		return c.Name + " is unwell: " + c.Why
+	case r.Publishes && !c.Ingest:
+		return c.Name + " takes no publishers"
 	case c.Draining:
 		return c.Name + " is draining"
 	case c.Full():

@@ -1,0 +1,101 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// The stream's name is not known when a connection is decided: RTMP tells it after the handshake. So the client's first
+// bytes are copied to the controller while they pass, read, and the rule that copies is then replaced by a plain one.
+
+// overheard handles a copy of a packet that is on its way already.
+func (d *datapath) overheard() {
+	if s, ok := d.c.sessions.Load(d.tuple()); ok {
+		s.read(d.packet.peek.Seq, d.packet.peek.L4Payload)
+	}
+}
+
+// read follows what the client says, until it is clear what it wants or that it will not be.
+func (s *session) read(seq uint32, payload []byte) {
+	s.mu.Lock()
+	if s.reading == nil {
+		s.mu.Unlock()
+		return
+	}
+	intent, done := s.reading.Segment(seq, payload)
+	if !done {
+		s.mu.Unlock()
+		return
+	}
+	s.reading, s.intent = nil, intent
+	s.mu.Unlock()
+	s.endCopying()
+	if intent != nil {
+		s.intends(*intent)
+	}
+}
+
+// endCopying replaces the rule that copies by the plain one, once there is nothing more to learn. While the rules are
+// still on their way it waits for them: installed calls it again.
+func (s *session) endCopying() {
+	s.mu.Lock()
+	due := s.copying && s.reading == nil && s.state == active
+	s.copying = s.copying && !due
+	plan := s.plan
+	s.mu.Unlock()
+	if due {
+		edge := plan.Steps[len(plan.Steps)-1]
+		s.c.table(edge.DPID).install(edge.Rules, s.Policy, nil)
+	}
+}
+
+// intends notes what the client wants. A publisher is remembered, so that its next connection goes to a source that takes
+// publishers; this one stays where it is, for the peer it was sent to may well pass the stream on.
+func (s *session) intends(want stream.Intent) {
+	log := s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("app", want.App).WithField("key", want.Key)
+	if !want.Publish {
+		log.Info("session plays")
+		return
+	}
+	log.Info("session publishes")
+	s.c.publishers.add(s.Client, time.Now())
+	if s.peer != nil && !s.peer.Ingest {
+		log.Warn("publishes to a peer that is not configured to take publishers")
+	}
+}
+
+const (
+	maxPublishers   = 4096
+	publisherMemory = 24 * time.Hour
+)
+
+// publishers remembers who has published. Its zero value is empty and ready.
+type publishers struct {
+	mu sync.Mutex
+	m  map[ofproto.IPv4]time.Time
+}
+
+func (p *publishers) add(ip ofproto.IPv4, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.m == nil {
+		p.m = make(map[ofproto.IPv4]time.Time)
+	}
+	if len(p.m) >= maxPublishers {
+		for other := range p.m { // any: so many publishers are nobody's normal case
+			delete(p.m, other)
+			break
+		}
+	}
+	p.m[ip] = now
+}
+
+func (p *publishers) has(ip ofproto.IPv4, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, ok := p.m[ip]
+	return ok && now.Sub(last) < publisherMemory
+}

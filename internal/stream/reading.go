@@ -1,0 +1,96 @@
+package stream
+
+import (
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+// Limits of a Reading. A player's request follows its handshake within 4 KiB; a publisher's too.
+const (
+	readLimit = 32 << 10 // bytes of the connection after which it is given up
+	heldLimit = 32       // segments that arrived before one that is missing
+)
+
+// An Intent is what a client wants of a service, as RTMP tells it.
+type Intent struct {
+	App, Key string // without query arguments, which may hold tokens
+	Publish  bool   // else it plays
+}
+
+// A Reading follows what a client sends from its first byte until it is clear what it wants. It sees copies of packets,
+// so they may be missing, repeated or out of order; nothing waits for it. Make one with NewReading.
+type Reading struct {
+	next    uint32 // sequence number of the next byte
+	total   int
+	held    map[uint32][]byte
+	sniffer *rtmp.Sniffer
+	app     string
+	intent  *Intent
+	done    bool
+}
+
+// NewReading follows a connection whose SYN had this sequence number.
+func NewReading(isn uint32) *Reading {
+	r := &Reading{next: isn + 1, held: make(map[uint32][]byte)}
+	r.sniffer = rtmp.NewSniffer(r.message)
+	return r
+}
+
+// Segment takes one segment's payload and reports whether there is nothing more to learn: either the intent is known, or
+// the connection is not plain RTMP, or it cannot be followed.
+func (r *Reading) Segment(seq uint32, payload []byte) (intent *Intent, done bool) {
+	if r.done || len(payload) == 0 {
+		return r.intent, r.done
+	}
+	switch ahead := int32(seq - r.next); {
+	case ahead > 0:
+		if len(r.held) >= heldLimit {
+			r.done = true
+			return nil, true
+		}
+		r.held[seq] = append([]byte(nil), payload...)
+		return nil, false
+	case ahead < 0: // repeated, perhaps with something new at its end
+		if int(-ahead) >= len(payload) {
+			return nil, false
+		}
+		payload = payload[-ahead:]
+	}
+	r.feed(payload)
+	for !r.done {
+		p, ok := r.held[r.next]
+		if !ok {
+			break
+		}
+		delete(r.held, r.next)
+		r.feed(p)
+	}
+	return r.intent, r.done
+}
+
+func (r *Reading) feed(p []byte) {
+	r.next += uint32(len(p))
+	r.total += len(p)
+	if _, err := r.sniffer.Write(p); err != nil || r.total > readLimit {
+		r.done = true
+	}
+}
+
+// message looks for the commands that name application and stream.
+func (r *Reading) message(m rtmp.Message) {
+	if r.intent != nil || !rtmp.IsCommand(m) {
+		return
+	}
+	c, err := rtmp.ParseCommand(m)
+	if err != nil {
+		return
+	}
+	switch c.Name {
+	case "connect":
+		if o, ok := c.Object.(rtmp.Object); ok {
+			r.app, _ = rtmp.SplitArgs(o.String("app"))
+		}
+	case "play", "publish":
+		key, _ := rtmp.SplitArgs(c.Text(0))
+		r.intent, r.done = &Intent{App: r.app, Key: key, Publish: c.Name == "publish"}, true
+	}
+}
