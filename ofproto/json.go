@@ -63,3 +63,57 @@ func marshalStats(flags StatsFlags, body interface{ Kind() StatsKind }) ([]byte,
 		Body  any        `json:"body"`
 	}{kind, flags, body})
 }
+
+// Nicira's messages all have the type VENDOR; their objects begin with the name that Open vSwitch gives them.
+
+// MarshalJSON adds the message's name.
+func (m *RoleRequest) MarshalJSON() ([]byte, error) {
+	type plain RoleRequest
+	return marshalNicira(m, (*plain)(m))
+}
+
+// MarshalJSON adds the message's name.
+func (m *RoleReply) MarshalJSON() ([]byte, error) {
+	type plain RoleReply
+	return marshalNicira(m, (*plain)(m))
+}
+
+// MarshalJSON adds the message's name.
+func (m *SetFlowFormat) MarshalJSON() ([]byte, error) {
+	type plain SetFlowFormat
+	return marshalNicira(m, (*plain)(m))
+}
+
+// MarshalJSON adds the message's name.
+func (m *FlowModTableID) MarshalJSON() ([]byte, error) {
+	type plain FlowModTableID
+	return marshalNicira(m, (*plain)(m))
+}
+
+// MarshalJSON adds the message's name.
+func (m *SetPacketInFormat) MarshalJSON() ([]byte, error) {
+	type plain SetPacketInFormat
+	return marshalNicira(m, (*plain)(m))
+}
+
+// MarshalJSON adds the message's name.
+func (m *SetAsyncConfig) MarshalJSON() ([]byte, error) {
+	type plain SetAsyncConfig
+	return marshalNicira(m, (*plain)(m))
+}
+
+// MarshalJSON adds the message's name.
+func (m *SetControllerID) MarshalJSON() ([]byte, error) {
+	type plain SetControllerID
+	return marshalNicira(m, (*plain)(m))
+}
+
+// marshalNicira puts the name of m before the fields of the same value without methods.
+func marshalNicira(m Message, plain any) ([]byte, error) {
+	fields, err := json.Marshal(plain)
+	if err != nil {
+		return nil, err
+	}
+	name, _ := formatVendor(m)
+	return append([]byte(`{"name":"`+name+`",`), fields[1:]...), nil
+}
