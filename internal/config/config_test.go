@@ -110,6 +110,7 @@ func TestErrors(t *testing.T) {
 		{"name unfit", "services: [{name: 'a b', address: 10.0.0.2}]", `f.yaml:1: services[0].name: "a b" is not a name`},
 		{"name shared", cdn + "peers:\n- {address: 10.0.0.1, name: cdn}",
 			`f.yaml:3: peers[0].name: "cdn" is the name of services[0] already`},
+		{"name reserved", "peers: [{name: cdn, address: 10.0.0.1}]", `f.yaml:1: peers[0].name: "cdn" is kept for the service's own node`},
 		{"peer is service", cdn + "peers:\n- {name: a, address: 10.0.0.2}",
 			`f.yaml:3: peers[0].address: 10.0.0.2:1935 is services[0] already`},
 		{"peers equal", "peers:\n- {name: a, address: 10.0.0.1}\n- {name: b, address: 10.0.0.1}",

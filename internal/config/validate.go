@@ -22,6 +22,9 @@ var (
 // that expires under it sends its next segment to the real service, which resets the connection.
 const MinSessionIdle = 180 * time.Second
 
+// OwnSource is what the source of a viewer is called who is served by the node that was dialled. No peer may be called so.
+const OwnSource = "cdn"
+
 // maxIdle is the longest idle timeout that a flow mod can carry, in 16 bits of seconds.
 const maxIdle = 65535 * time.Second
 
@@ -85,6 +88,9 @@ func (v *validator) places(c *Config) {
 	for i, p := range c.Peers {
 		path := fmt.Sprintf("peers[%d]", i)
 		place(path, "peer", p.Name, p.Address, p.Port)
+		if p.Name == OwnSource && names[p.Name] == path {
+			v.fail(path+".name", "%q is kept for the service's own node, in metrics and logs", p.Name)
+		}
 		v.notNegative(path+".max_viewers", p.MaxViewers)
 		v.notNegative(path+".max_kbps", p.MaxKbps)
 		if p.Upstream.Marked != (p.Upstream.DSCP != 0) || p.Upstream.DSCP > 63 {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"golang.org/x/sys/unix"
 )
 
@@ -117,6 +118,19 @@ func (d *daemon) metric(t *testing.T, sample string) (value string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// lint wants all that is exported by now, with the series that only real traffic makes, to be named as Prometheus asks for.
+func (d *daemon) lint() {
+	d.t.Helper()
+	page, _ := d.get("/metrics")
+	problems, err := promlint.New(strings.NewReader(page)).Lint()
+	if err != nil {
+		d.t.Error(err)
+	}
+	for _, p := range problems {
+		d.t.Errorf("metric %s: %s", p.Metric, p.Text)
+	}
 }
 
 // connected waits until so many switches are up.

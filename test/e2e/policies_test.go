@@ -81,6 +81,7 @@ func TestStreamBypass(t *testing.T) {
 	if got, _ := d.metric(t, `ofctl_sessions{policy="bypass",source="hb-relay"}`); got != "2" {
 		t.Errorf("ofctl_sessions for hb-relay is %q, want 2", got)
 	}
+	d.lint()
 	sent := p.finish(20 * time.Second)
 	for _, v := range viewers {
 		v.sawAll(sent)
