@@ -72,10 +72,17 @@ func (d *decoder) decodeLines(in io.Reader) error {
 	lines := bufio.NewReaderSize(in, maxLine)
 	for n := 1; d.err == nil; n++ {
 		line, err := lines.ReadSlice('\n')
+		tooLong := err == bufio.ErrBufferFull
+		for err == bufio.ErrBufferFull {
+			_, err = lines.ReadSlice('\n')
+		}
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("decode line %d: %w", n, err)
 		}
-		if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' {
+		if tooLong {
+			d.total++
+			d.refuse(0, fmt.Errorf("line %d is longer than %d bytes", n, maxLine))
+		} else if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' {
 			d.decode(string(text))
 		}
 		if err == io.EOF {

@@ -52,6 +52,19 @@ func TestDecodeLines(t *testing.T) {
 	}
 }
 
+// What cannot be a message at all costs its own line only.
+func TestDecodeLongLine(t *testing.T) {
+	in := "0112000800000007\n" + strings.Repeat("00", 3*maxLine) + "\n" + strings.Repeat("01", 70_000) + "\n0112000800000009\n"
+	got, err := runDecode(t, in)
+	want := "OFPT_BARRIER_REQUEST (xid=0x7):\n" +
+		"error: line 2 is longer than 1048576 bytes\n" +
+		"error: ofproto: decode ERROR at byte 2: message length 257 in 70000 bytes: wrong length\n" +
+		"OFPT_BARRIER_REQUEST (xid=0x9):\n"
+	if got != want || err == nil {
+		t.Errorf("decode = %q, %v; want %q", got, err, want)
+	}
+}
+
 func TestDecodeJSON(t *testing.T) {
 	got, err := runDecode(t, flowMod+"\n", "--json")
 	want := `{"ok":true,"type":"FLOW_MOD","xid":1,"length":80,"message":{"match":"tcp,tp_dst=1935","cookie":"0",` +
