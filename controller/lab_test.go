@@ -104,11 +104,11 @@ func (l *lab) start() {
 	})
 }
 
-// restart has the controller replaced by one that knows nothing.
+// restart has the controller replaced by one that knows nothing, and returns when the switches have found it.
 func (l *lab) restart() {
 	l.stop()
 	l.start()
-	l.settle()
+	l.after(200 * time.Millisecond)
 }
 
 // settle gives everything time to be connected, discovered and probed.
