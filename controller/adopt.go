@@ -111,7 +111,6 @@ func (c *Controller) sessionOf(rules []flow.Rule) (s *stream.Session, edge bool)
 func (c *Controller) revive(found *stream.Session) *session {
 	s := &session{c: c, Session: *found}
 	if p, ok := c.settings().peers.byService[endpoint{found.Source.Address, found.Source.Port}]; ok {
-		p.viewers.Add(1)
 		s.peer, s.Source.Name = p, p.Name
 	} else if s.Redirected() {
 		s.Source.Name = "former-peer" // it is not in the configuration any more; the session goes on all the same
@@ -123,6 +122,7 @@ func (c *Controller) revive(found *stream.Session) *session {
 		return s, true
 	})
 	s.mu.Lock()
+	s.seat()
 	s.setState(active)
 	s.mu.Unlock()
 	return s

@@ -99,7 +99,7 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 			break
 		}
 		if p := set.byName[choice.Peer.Name]; p.reserve() {
-			s.peer = p
+			s.peer, s.seated = p, true
 			s.Source = stream.Source{Name: p.Name, MAC: choice.Peer.Host.MAC, Address: p.Address, Port: p.Port}
 			break
 		}

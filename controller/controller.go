@@ -138,6 +138,7 @@ func (c *Controller) Run(ctx context.Context, listeners ...net.Listener) error {
 	g.Go(func() error { return c.every(ctx, c.o.LLDPInterval, c.discover) })
 	g.Go(func() error { return c.every(ctx, c.o.ProbeInterval, c.probe) })
 	g.Go(func() error { return c.every(ctx, c.o.AuditInterval, c.housekeep) })
+	g.Go(func() error { return c.every(ctx, meterInterval, c.meterSessions) })
 	<-ctx.Done()
 	for _, l := range listeners {
 		_ = l.Close()

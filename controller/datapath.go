@@ -26,7 +26,8 @@ type datapath struct {
 	xid      atomic.Uint32
 	table    *installer
 	echo     echoes
-	auditing auditing
+	auditing tableRead     // of the whole table
+	metering tableRead     // of the sessions
 	kicked   chan struct{} // others wrote to the connection: flush it
 	closed   chan struct{} // run is over
 
@@ -71,10 +72,26 @@ func (d *datapath) start() {
 	sent, kept := d.table.connect(d, d.have)
 	d.log.WithField("sent", sent).WithField("kept", kept).Debug("table compared")
 	d.have = nil
-	d.ping(time.Now())
-	d.discover()
+	d.measure()
+	for _, later := range warmUp {
+		time.AfterFunc(later, d.measure)
+	}
 	d.c.probe(time.Now()) // the first viewer should not wait for the next round
 	d.flush()
+}
+
+// warmUp is when a new switch is measured again before the regular rounds: in its first moments it is busy with itself,
+// and what it shows then of its channel and its links is not what they are.
+var warmUp = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
+
+// measure asks for the control channel's round trip and probes all links.
+func (d *datapath) measure() {
+	select {
+	case <-d.closed:
+	default:
+		d.ping(time.Now())
+		d.discover()
+	}
 }
 
 // run handles what the switch says until the connection ends, beginning with what it said during the handshake.
@@ -144,7 +161,7 @@ func (d *datapath) control(frame []byte) error {
 	case *ofproto.PortStatus:
 		d.portChanged(m)
 	case *ofproto.StatsReply:
-		d.audited(h.XID, m)
+		d.statistics(h.XID, m)
 	}
 	return nil
 }

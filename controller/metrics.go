@@ -27,6 +27,7 @@ type metrics struct {
 	peerUp     *prometheus.GaugeVec
 	repaired   *prometheus.CounterVec
 	resets     *prometheus.CounterVec // by source
+	table      *prometheus.GaugeVec   // by dpid, rules
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -67,10 +68,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		conflicts:  counter("address_conflicts_total", "Times an IPv4 address was claimed by a second host."),
 		peerUp:     gauges("peer_up", "Whether a peer may get new viewers: 1 or 0.", "peer"),
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
+		table:      gauges("rules", "Rules on a switch at its last audit: desired, present, missing, foreign.", "dpid", "rules"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
 	}
 	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
-		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired, m.resets)
+		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired, m.resets, m.table)
 	return m
 }
 
@@ -88,6 +90,7 @@ func (m *metrics) installSeconds(policy string) prometheus.Observer {
 type switchMetrics struct {
 	packetIns, malformed prometheus.Counter
 	rtt                  prometheus.Gauge
+	rules                func(which string, n int)
 	forget               func()
 }
 
@@ -95,11 +98,13 @@ func (m *metrics) of(d ofproto.DPID) *switchMetrics {
 	id := d.String()
 	return &switchMetrics{
 		packetIns: m.packetIns.WithLabelValues(id), malformed: m.malformed.WithLabelValues(id),
-		rtt: m.rtt.WithLabelValues(id),
+		rtt:   m.rtt.WithLabelValues(id),
+		rules: func(which string, n int) { m.table.WithLabelValues(id, which).Set(float64(n)) },
 		forget: func() {
 			m.packetIns.DeleteLabelValues(id)
 			m.malformed.DeleteLabelValues(id)
 			m.rtt.DeleteLabelValues(id)
+			m.table.DeletePartialMatch(prometheus.Labels{"dpid": id})
 		},
 	}
 }

@@ -13,6 +13,7 @@ type peer struct {
 	stream.Peer
 	draining bool
 	viewers  *atomic.Int64 // sessions that it serves
+	kbps     *atomic.Int64 // what they carried lately, in kbit/s
 	health   *atomic.Pointer[health]
 }
 
@@ -35,8 +36,6 @@ func (p *peer) reserve() bool {
 		}
 	}
 }
-
-func (p *peer) release() { p.viewers.Add(-1) }
 
 // A peerSet is all the peers of one settings.
 type peerSet struct {
@@ -61,13 +60,13 @@ func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *p
 }
 
 func (s *peerSet) keep(p stream.Peer) *peer {
-	n := &peer{Peer: p, viewers: new(atomic.Int64), health: new(atomic.Pointer[health])}
+	n := &peer{Peer: p, viewers: new(atomic.Int64), kbps: new(atomic.Int64), health: new(atomic.Pointer[health])}
 	n.health.Store(unprobed)
 	if s == nil {
 		return n
 	}
 	if old := s.byName[p.Name]; old != nil && old.Address == p.Address && old.Port == p.Port {
-		n.viewers, n.health = old.viewers, old.health
+		n.viewers, n.kbps, n.health = old.viewers, old.kbps, old.health
 	}
 	return n
 }
@@ -80,6 +79,7 @@ func (s *peerSet) candidates(snap *topo.Snapshot) []stream.Candidate {
 		state := p.health.Load()
 		list[i] = stream.Candidate{
 			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Viewers: int(p.viewers.Load()), Draining: p.draining,
+			Kbps: float64(p.kbps.Load()),
 		}
 	}
 	return list

@@ -99,6 +99,6 @@ func (c *Controller) housekeep(now time.Time) {
 		s.forget("silent for very long")
 	}
 	for _, d := range c.up() {
-		d.audit(now)
+		d.auditing.ask(d, ofproto.MatchAll, now)
 	}
 }

@@ -53,11 +53,9 @@ func (s *session) reset(why string) bool {
 		return false
 	}
 	s.setState(resetting)
+	s.unseat()
 	s.held = nil
 	s.mu.Unlock()
-	if s.peer != nil && was != parked {
-		s.peer.release()
-	}
 	s.c.withdraw(plan)
 	s.c.metrics.resets.WithLabelValues(s.Source.Name).Inc()
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("why", why).Info("session reset")

@@ -26,6 +26,9 @@ type session struct {
 	since time.Time // when it was parked
 	told  bool      // its decision has been logged and counted
 
+	seated bool // it takes a place at its peer
+	meter  meter
+
 	reading *stream.Reading // what the client says first; nil once nothing more is to be learnt
 	copying bool            // its rules copy the client's packets to the controller
 	intent  *stream.Intent  // nil while unknown
@@ -90,9 +93,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		s.mu.Unlock()
 		return d.forward(snap)
 	}
-	if s.state == parked && s.peer != nil {
-		s.peer.viewers.Add(1) // it had its place before: it is never refused now
-	}
+	s.seat()
 	s.setState(pending)
 	s.held = d.hold()
 	s.mu.Unlock()
@@ -198,7 +199,7 @@ func (s *session) failed(plan steer.Plan, err error) {
 func (s *session) fallBack(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.peer.release()
+	s.unseat()
 	s.peer = nil
 	s.Source = stream.Source{Name: stream.CDN, MAC: s.DialedMAC, Address: s.Tuple.Service, Port: s.ServicePort}
 	s.Reason = "fell back to the CDN: " + why.Error()
@@ -209,12 +210,10 @@ func (s *session) end(why string) {
 	s.mu.Lock()
 	was, plan := s.state, s.plan
 	s.setState(ended)
+	s.unseat()
 	s.mu.Unlock()
 	if was == ended {
 		return
-	}
-	if s.peer != nil && was != parked && was != resetting {
-		s.peer.release()
 	}
 	s.c.withdraw(plan)
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("why", why).Info("session ended")
@@ -235,11 +234,9 @@ func (s *session) park() {
 	}
 	plan := s.plan
 	s.setState(parked)
+	s.unseat()
 	s.since = time.Now()
 	s.mu.Unlock()
-	if s.peer != nil {
-		s.peer.release()
-	}
 	s.c.withdraw(plan)
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).Info("session parked")
 }

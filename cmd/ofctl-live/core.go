@@ -66,7 +66,7 @@ func settingsOf(cfg *config.Config) (controller.Settings, error) {
 	}
 	for _, p := range cfg.Peers {
 		s.Peers = append(s.Peers, stream.Peer{
-			Name: p.Name, Address: p.Address.As4(), Port: p.Port, MaxViewers: p.MaxViewers, Ingest: p.Ingest,
+			Name: p.Name, Address: p.Address.As4(), Port: p.Port, MaxViewers: p.MaxViewers, MaxKbps: p.MaxKbps, Ingest: p.Ingest,
 			DSCP: p.Upstream.DSCP,
 		})
 	}

@@ -72,7 +72,7 @@ func (j *joined) Peers() []api.Peer {
 	for _, p := range j.Controller.Peers() {
 		out := api.Peer{
 			Name: p.Name, Address: endpoint(p.Address, p.Port), MaxViewers: p.MaxViewers, Viewers: p.Viewers,
-			Healthy: p.Healthy, Why: p.Why, Draining: p.Draining, Registered: j.Registered(p.Name),
+			Healthy: p.Healthy, Why: p.Why, Draining: p.Draining, Kbps: int(p.Kbps), Registered: j.Registered(p.Name),
 		}
 		if p.Host != nil {
 			out.At = p.Host.At.String()

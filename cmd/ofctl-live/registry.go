@@ -16,7 +16,7 @@ func (j *joined) Register(name string, r api.Registration) (time.Duration, error
 		return 0, fmt.Errorf("%w: address %v port %d: an IPv4 address and a port are needed", api.ErrInvalid, r.Address, r.Port)
 	}
 	err := j.Controller.Register(controller.Registration{
-		Peer:     stream.Peer{Name: name, Address: r.Address.As4(), Port: r.Port, MaxViewers: r.MaxViewers},
+		Peer:     stream.Peer{Name: name, Address: r.Address.As4(), Port: r.Port, MaxViewers: r.MaxViewers, MaxKbps: r.MaxKbps},
 		Draining: r.Draining,
 	}, time.Now())
 	if errors.Is(err, controller.ErrConflict) {

@@ -22,6 +22,7 @@ type Peer struct {
 	Address    ofproto.IPv4
 	Port       uint16
 	MaxViewers int   // 0: no limit
+	MaxKbps    int   // kbit/s towards viewers; 0: no limit
 	Ingest     bool  // takes publishers, and sends what they publish on to the service
 	DSCP       uint8 // marks the relay's own upstream on a host that also watches; 0: everything from the host is the relay's
 }
@@ -102,20 +103,27 @@ type Candidate struct {
 	Peer
 	Host     *topo.Host // nil while nobody knows where it is
 	Healthy  bool
-	Why      string // why it is not healthy
-	Viewers  int    // sessions it serves now, counted here
-	Draining bool   // it takes no new ones
+	Why      string  // why it is not healthy
+	Viewers  int     // sessions it serves now, counted here
+	Kbps     float64 // kbit/s it sends them now, measured on their switches
+	Draining bool    // it takes no new ones
 }
 
 // Full reports whether the peer has no room for one more viewer.
-func (c Candidate) Full() bool { return c.MaxViewers > 0 && c.Viewers >= c.MaxViewers }
+func (c Candidate) Full() bool {
+	return c.MaxViewers > 0 && c.Viewers >= c.MaxViewers || c.MaxKbps > 0 && c.Kbps >= float64(c.MaxKbps)
+}
 
-// Load is the fraction of the peer's room in use, 0 where it has no limit.
+// Load is the fraction of the peer's room in use, of viewers or of bandwidth, whichever is fuller; 0 where it has no limit.
 func (c Candidate) Load() float64 {
-	if c.MaxViewers == 0 {
-		return 0
+	var load float64
+	if c.MaxViewers > 0 {
+		load = float64(c.Viewers) / float64(c.MaxViewers)
 	}
-	return float64(c.Viewers) / float64(c.MaxViewers)
+	if c.MaxKbps > 0 {
+		load = max(load, c.Kbps/float64(c.MaxKbps))
+	}
+	return load
 }
 
 // A View is all that a policy may look at.

@@ -1,0 +1,116 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+const (
+	meterInterval = 5 * time.Second
+	// quietAfter is how long a connection that carries nothing still takes its place at a peer. Its rules and its source
+	// stay; OpenFlow 1.0 does not show a FIN, so a viewer that left looks like one that pauses.
+	quietAfter = 15 * time.Second
+)
+
+// A meter is what is known of a session's traffic, from its client's switch. Its zero value has measured nothing.
+type meter struct {
+	bytes uint64 // both ways
+	at    time.Time
+	moved time.Time // when bytes last grew
+	kbps  float64   // over the last interval
+}
+
+// measured takes a new count. A count below the last is that of rules that were installed anew.
+func (m *meter) measured(bytes uint64, now time.Time) {
+	if bytes < m.bytes {
+		m.bytes = 0
+	}
+	if d := now.Sub(m.at); !m.at.IsZero() && d > 0 {
+		m.kbps = float64(bytes-m.bytes) * 8 / 1000 / d.Seconds()
+	}
+	if bytes > m.bytes || m.moved.IsZero() {
+		m.moved = now
+	}
+	m.bytes, m.at = bytes, now
+}
+
+// meterSessions asks every switch for its sessions' counters.
+func (c *Controller) meterSessions(now time.Time) {
+	c.sumLoads()
+	m := ofproto.MatchAll
+	m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto
+	m.DLType, m.NWProto = 0x0800, 6
+	for _, d := range c.up() {
+		d.metering.ask(d, m, now)
+	}
+}
+
+// metered handles the counters. Both directions of a session are counted on its client's switch, where both have their
+// one rewriting rule.
+func (d *datapath) metered(have []ofproto.FlowStat, _ time.Time) {
+	now := time.Now()
+	bytes := make(map[uint32]uint64)
+	for _, s := range have {
+		if c := flow.Cookie(s.Cookie); c.Kind() == flow.KindSession {
+			bytes[c.Owner()] += s.ByteCount
+		}
+	}
+	for _, s := range have {
+		if flow.Cookie(s.Cookie).Kind() != flow.KindSession {
+			continue
+		}
+		k := stream.Tuple{Client: s.Match.NWSrc, ClientPort: s.Match.TPSrc, Service: s.Match.NWDst, ServicePort: s.Match.TPDst}
+		if session, ok := d.c.sessions.Load(k); ok {
+			session.metered(d, bytes[k.Hash()], now)
+		}
+	}
+}
+
+// metered takes a session's count, and gives up or takes back its place at its peer.
+func (s *session) metered(d *datapath, bytes uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != active || len(s.plan.Steps) == 0 || s.plan.Edge() != d.dpid {
+		return
+	}
+	s.meter.measured(bytes, now)
+	if now.Sub(s.meter.moved) > quietAfter {
+		s.unseat()
+	} else {
+		s.seat()
+	}
+}
+
+// seat takes the session's place at its peer: it is never refused, for it had it before. Under mu.
+func (s *session) seat() {
+	if s.peer != nil && !s.seated {
+		s.seated = true
+		s.peer.viewers.Add(1)
+	}
+}
+
+// unseat gives the place up. Under mu.
+func (s *session) unseat() {
+	if s.peer != nil && s.seated {
+		s.seated = false
+		s.peer.viewers.Add(-1)
+	}
+}
+
+// sumLoads sums what each peer's sessions carried over the last interval.
+func (c *Controller) sumLoads() {
+	sum := make(map[string]float64)
+	for _, s := range c.sessions.All {
+		s.mu.Lock()
+		if s.seated {
+			sum[s.Source.Name] += s.meter.kbps
+		}
+		s.mu.Unlock()
+	}
+	for _, p := range c.settings().peers.order {
+		p.kbps.Store(int64(sum[p.Name]))
+	}
+}
