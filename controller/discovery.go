@@ -17,8 +17,9 @@ const (
 
 // linkWatch remembers when each link was last heard, and its recent delays. Its zero value is ready.
 type linkWatch struct {
-	mu    sync.Mutex
-	heard map[topo.Point]*heardLink
+	mu     sync.Mutex
+	heard  map[topo.Point]*heardLink
+	latest map[topo.Point]int64 // timestamp of the newest discovery packet of each port; each is believed once
 }
 
 type heardLink struct {
@@ -93,11 +94,11 @@ func (d *datapath) discoverPort(p topo.Port) {
 func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	l, err := packet.ParseLLDP(frame, c.secret)
 	age := time.Since(c.epoch) - time.Duration(l.Timestamp)
-	if err != nil || age < 0 || age > maxLLDPAge {
+	from := topo.Point{DPID: ofproto.DPID(l.DPID), Port: ofproto.Port(l.Port)}
+	if err != nil || age < 0 || age > maxLLDPAge || !c.links.first(from, l.Timestamp) {
 		c.metrics.forged.Inc()
 		return
 	}
-	from := topo.Point{DPID: ofproto.DPID(l.DPID), Port: ofproto.Port(l.Port)}
 	to := topo.Point{DPID: d.dpid, Port: port}
 	sender, ok := c.datapath(from.DPID)
 	if !ok || from == to {
@@ -109,6 +110,21 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 		c.metrics.links.Set(float64(len(c.topo.Load().Links())))
 		c.becameLink(from, to)
 	}
+}
+
+// first reports whether a discovery packet is newer than all that were heard of its port. Whoever repeats one cannot move
+// a link to himself.
+func (w *linkWatch) first(from topo.Point, timestamp int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if timestamp <= w.latest[from] {
+		return false
+	}
+	if w.latest == nil {
+		w.latest = make(map[topo.Point]int64)
+	}
+	w.latest[from] = timestamp
+	return true
 }
 
 // hear notes a discovery packet and returns the least age of the last few.
