@@ -50,6 +50,7 @@ func (c *Controller) swap(s Settings) {
 	for _, t := range c.allTables() {
 		t.install(next.base, "", nil)
 		t.remove(gone)
+		t.drop(func(r flow.Rule) bool { return r.Cookie.Kind() == flow.KindProbe && !next.probes(r) })
 	}
 	for _, p := range old.peers.order {
 		if next.peers.byName[p.Name] == nil {
@@ -68,6 +69,12 @@ func (c *Controller) newSettings(s Settings, known *peerSet) *settings {
 		n.services[endpoint{svc.Address, svc.Port}] = &svc
 	}
 	return n
+}
+
+// probes reports whether a rule catches answers to probes that are still sent.
+func (s *settings) probes(r flow.Rule) bool {
+	p, ok := s.peers.byService[endpoint{r.Match.NWSrc, r.Match.TPSrc}]
+	return ok && len(s.Services) > 0 && steer.Probe(p.Peer, s.Services[0], probePort).Key() == r.Key()
 }
 
 // Settings returns the settings in force.

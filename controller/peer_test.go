@@ -1,0 +1,160 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/policies/direct"
+)
+
+// TestHandsOff has the peer pull from the CDN it stands in for: it is never redirected to itself, nor to another peer.
+func TestHandsOff(t *testing.T) {
+	for _, build := range []func(*lab){single, line} {
+		inLab(t, build, func(l *lab) {
+			pull := l.watch("hb")
+			l.servedBy(pull, "hb", "hs")
+			if n := len(l.c.Sessions()); n != 0 {
+				l.t.Errorf("%d sessions: a relay's pull was decided like a viewer's", n)
+			}
+			outs := l.Switch("s1").Received(ofproto.TypePacketOut)
+			for range 50 {
+				pull.Write([]byte("x"))
+			}
+			l.after(100 * time.Millisecond)
+			if n := l.Switch("s1").Received(ofproto.TypePacketOut) - outs; n > 10 {
+				l.t.Errorf("%d of its packets went by the controller", n)
+			}
+			l.servedBy(l.watch("hv1"), "hv1", "hb")
+		})
+	}
+}
+
+// TestPeerFull fills a peer's only place: the next viewer is the CDN's. When the first is gone the place is free again.
+func TestPeerFull(t *testing.T) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].MaxViewers = 1 }, func(l *lab) {
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
+		l.servedBy(l.watch("hv2"), "hv2", "hs")
+		if s := l.session(l.Host("hv2")); !strings.Contains(s.Reason, "full") {
+			l.t.Errorf("reason %q", s.Reason)
+		}
+		l.after(5 * time.Minute) // both fall silent for so long that their rules expire
+		if s := l.session(l.Host("hv1")); s.State != "parked" {
+			l.t.Fatalf("state %s", s.State)
+		}
+		if n := l.c.Peers()[0].Viewers; n != 0 {
+			l.t.Errorf("%d viewers counted at the peer, all of them parked", n)
+		}
+		l.servedBy(l.watch("hv2"), "hv2", "hb")
+	})
+}
+
+// TestPeerUnwell has peers that cannot serve: nobody is sent there.
+func TestPeerUnwell(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		spoil func(*lab)
+		after time.Duration
+		why   string
+	}{
+		{"it hangs", func(l *lab) { l.Host("hb").SetSilent(true) }, 9 * time.Second, "no answer"},
+		{"its port is down", func(l *lab) { l.Host("hb").Wire().SetUp(false) }, 10 * time.Millisecond, "port"},
+		{"it is not there", func(l *lab) { l.o.Peers[0].Address = ofproto.IPv4{10, 0, 0, 99} }, 0, ""},
+		{"nobody listens there", func(l *lab) { l.o.Peers[0].Port = 1936 }, 0, "listens"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			early := tt.after == 0
+			inLab(t, func(l *lab) {
+				single(l)
+				if early {
+					tt.spoil(l)
+				}
+			}, func(l *lab) {
+				if !early {
+					l.servedBy(l.watch("hv2"), "hv2", "hb")
+					tt.spoil(l)
+					l.after(tt.after)
+				}
+				l.servedBy(l.watch("hv1"), "hv1", "hs")
+				if p := l.c.Peers()[0]; p.Healthy || !strings.Contains(p.Why, tt.why) {
+					l.t.Errorf("peer well: %v, why %q, want %q", p.Healthy, p.Why, tt.why)
+				}
+				if early {
+					return
+				}
+				l.Host("hb").SetSilent(false)
+				l.Host("hb").Wire().SetUp(true)
+				l.after(6 * time.Second)
+				l.servedBy(l.watch("hv2"), "hv2", "hb")
+			})
+		})
+	}
+}
+
+// TestPolicySwap swaps the policy under a viewer: it stays where it is, and the next goes by the new policy.
+func TestPolicySwap(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		one := l.watch("hv1")
+		s := l.c.Settings()
+		s.Policy = direct.Policy{}
+		mods := l.flowMods()
+		l.c.Set(s)
+		l.after(time.Second)
+		if n := l.flowMods() - mods; n != 0 {
+			l.t.Errorf("%d flow mods by the swap alone", n)
+		}
+		l.servedBy(one, "hv1", "hb")
+		l.servedBy(l.watch("hv2"), "hv2", "hs")
+		s.ByService = map[string]Policy{"live": l.o.Policy}
+		l.c.Set(s)
+		l.servedBy(l.watch("hv2"), "hv2", "hb")
+		l.servedBy(one, "hv1", "hb")
+	})
+}
+
+// TestServicesChange adds and removes services while a viewer watches, who notices nothing.
+func TestServicesChange(t *testing.T) {
+	inLab(t, line, func(l *lab) {
+		one := l.watch("hv1")
+		l.Host("hs").Listen(1936)
+		s := l.c.Settings()
+		s.Services = append(s.Services[:1:1], stream.Service{Name: "second", Address: cdnIP, Port: 1936})
+		l.c.Set(s)
+		l.after(time.Second)
+		two := l.Host("hv2").Dial(cdnIP, 1936)
+		l.after(time.Second)
+		l.servedBy(two, "hv2", "hb")
+		s.Services = s.Services[1:]
+		l.c.Set(s)
+		l.after(time.Second)
+		l.servedBy(one, "hv1", "hb")
+		l.servedBy(l.watch("hv2"), "hv2", "hs") // not a service any more, so it goes where it dials
+		if n := len(l.rules("s1", flow.KindService)); n != 1 {
+			l.t.Errorf("%d service rules, want one", n)
+		}
+	})
+}
+
+// TestPeersChange removes a peer and adds another. Those whom the old one serves stay with it.
+func TestPeersChange(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		l.AddHost("hb2", "10.0.0.5", "s1", 5, 10*time.Millisecond).Listen(1935)
+	}, func(l *lab) {
+		one := l.watch("hv1")
+		s := l.c.Settings()
+		s.Peers = []stream.Peer{{Name: "hb2", Address: l.Host("hb2").IP, Port: 1935}}
+		l.c.Set(s)
+		l.settle()
+		l.servedBy(l.watch("hv2"), "hv2", "hb2")
+		l.servedBy(one, "hv1", "hb")
+		for _, f := range l.rules("s1", flow.KindProbe) {
+			if f.Match.NWSrc == peerIP {
+				l.t.Errorf("left of the peer that is gone: %v", f)
+			}
+		}
+	})
+}
