@@ -38,6 +38,7 @@ type datapath struct {
 	pairs  map[pair]placedPair
 
 	packet scratch // of the reading goroutine
+	guards map[ofproto.Port]*portGuard
 }
 
 // scratch is what handling a packet needs, kept from packet to packet so that none costs an allocation.
@@ -55,6 +56,7 @@ func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, l
 		c: c, dpid: f.DatapathID, conn: conn, log: log.WithField("dpid", f.DatapathID.String()),
 		metrics: c.metrics.of(f.DatapathID), table: c.table(f.DatapathID),
 		kicked: make(chan struct{}, 1), closed: make(chan struct{}), pairs: make(map[pair]placedPair),
+		guards: make(map[ofproto.Port]*portGuard),
 	}
 	d.packet.actions = make(map[ofproto.Port][]ofproto.Action)
 	for i := range f.Ports {

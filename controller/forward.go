@@ -130,7 +130,7 @@ func (d *datapath) broadcast(snap *topo.Snapshot) error {
 		return nil
 	}
 	s.flood = snap.BroadcastPorts(s.flood[:0], in, usable)
-	if len(s.flood) == 0 {
+	if len(s.flood) == 0 || !snap.IsLink(in) && !d.mayFlood(now) {
 		return nil
 	}
 	actions := make([]ofproto.Action, len(s.flood))

@@ -235,7 +235,7 @@ func (t *installer) reconcile(have []ofproto.FlowStat) (sent, kept int) {
 func presentRules(have []ofproto.FlowStat) flow.Table {
 	present := make(flow.Table, len(have))
 	for _, s := range have {
-		if r := ruleOf(s); r.Cookie.Kind() != flow.KindPair {
+		if r := ruleOf(s); !r.Cookie.Kind().Passing() {
 			present[r.Key()] = r
 		}
 	}

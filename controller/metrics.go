@@ -28,6 +28,7 @@ type metrics struct {
 	repaired   *prometheus.CounterVec
 	resets     *prometheus.CounterVec // by source
 	table      *prometheus.GaugeVec   // by dpid, rules
+	dropped    *prometheus.CounterVec // by dpid, port, class
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -69,10 +70,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		peerUp:     gauges("peer_up", "Whether a peer may get new viewers: 1 or 0.", "peer"),
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
 		table:      gauges("rules", "Rules on a switch at its last audit: desired, present, missing, foreign.", "dpid", "rules"),
+		dropped:    counters("packet_ins_dropped_total", "Packets not sent on because their port exceeded its share.", "dpid", "port", "class"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
 	}
 	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
-		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired, m.resets, m.table)
+		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired, m.resets, m.table,
+		m.dropped)
 	return m
 }
 
@@ -105,6 +108,7 @@ func (m *metrics) of(d ofproto.DPID) *switchMetrics {
 			m.malformed.DeleteLabelValues(id)
 			m.rtt.DeleteLabelValues(id)
 			m.table.DeletePartialMatch(prometheus.Labels{"dpid": id})
+			m.dropped.DeletePartialMatch(prometheus.Labels{"dpid": id})
 		},
 	}
 }

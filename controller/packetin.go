@@ -61,8 +61,11 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 	if snap.IsLink(at) {
 		return snap // other switches' hosts
 	}
-	c := d.c
-	l := c.topo.Learn(p.Src, ip, at, time.Now())
+	c, now := d.c, time.Now()
+	if !known && !d.mayLearn(now) {
+		return snap
+	}
+	l := c.topo.Learn(p.Src, ip, at, now)
 	switch {
 	case l.Conflict != nil:
 		c.metrics.conflicts.Inc()

@@ -51,9 +51,13 @@ const (
 	KindHandsOff             // a peer's own connection to a service, along the normal path
 	KindSession              // one viewer's or publisher's connection, one direction
 	KindPair                 // other traffic between two hosts
+	KindQuench               // drops what floods in by one port, for a second
 )
 
-var kindNames = [...]string{"foreign", "miss", "lldp", "arp", "service", "probe", "hands-off", "session", "pair"}
+var kindNames = [...]string{"foreign", "miss", "lldp", "arp", "service", "probe", "hands-off", "session", "pair", "quench"}
+
+// Passing reports whether rules of the kind come and go by themselves: they are not wished for one by one.
+func (k Kind) Passing() bool { return k == KindPair || k == KindQuench }
 
 // String is the kind's name in logs and metric labels.
 func (k Kind) String() string {
@@ -66,12 +70,14 @@ func (k Kind) String() string {
 // The priorities of the one table, highest first. Between two of them any rule of the higher wins; an OpenFlow 1.0 rule
 // without a single wildcard would outrank them all, so no rule of ours is one.
 const (
-	PriorityLLDP     = 60000 // discovery must see its own packets whatever else is installed
-	PriorityProbe    = 55000 // answers to probes look like a peer's own traffic otherwise
-	PriorityHandsOff = 50000 // a relay's own pull is never redirected to itself
-	PrioritySession  = 40000 // a decided connection
-	PriorityService  = 30000 // an undecided connection
-	PriorityARP      = 20000
-	PriorityPair     = 10000
-	PriorityMiss     = 0
+	PriorityLLDP      = 60000 // discovery must see its own packets whatever else is installed
+	PriorityProbe     = 55000 // answers to probes look like a peer's own traffic otherwise
+	PriorityHandsOff  = 50000 // a relay's own pull is never redirected to itself
+	PrioritySession   = 40000 // a decided connection
+	PriorityService   = 30000 // an undecided connection
+	PriorityQuenchARP = PriorityARP + 1
+	PriorityARP       = 20000
+	PriorityPair      = 10000
+	PriorityQuench    = 1 // over the table miss only: what has a rule still passes
+	PriorityMiss      = 0
 )
