@@ -9,9 +9,6 @@ const (
 
 // A cursor is one reader's place in a window: a viewer's, or a push's. Its stream's lock guards it.
 type cursor struct {
-	wake  chan struct{} // capacity 1; signalled when the window has grown or the stream ended
-	index int           // in the stream's list of cursors
-
 	queue    time.Duration // how old the next message may be before the reader skips
 	seq      uint64        // of the next message to hand out
 	exempt   uint64        // messages below are the joining backlog: old, and not the reader's fault
@@ -20,10 +17,6 @@ type cursor struct {
 	begun    bool
 	skipped  int
 	gathered []*entry
-}
-
-func newCursor(queue time.Duration) *cursor {
-	return &cursor{wake: make(chan struct{}, 1), queue: queue}
 }
 
 // join places the cursor where a new reader begins.
@@ -55,7 +48,9 @@ func (c *cursor) collect(w *window, now time.Time) batch {
 		c.pass(seq)
 		c.waiting, c.begun = false, true
 	}
-	clear(c.gathered)
+	if clear(c.gathered); cap(c.gathered) > keepGather {
+		c.gathered = nil
+	}
 	c.gathered = c.gathered[:0]
 	bytes := 0
 	for len(c.gathered) < maxBatchEntries && bytes < maxBatchBytes {
@@ -108,11 +103,4 @@ func (c *cursor) pass(seq uint64) {
 		c.skipped += int(seq - c.seq)
 	}
 	c.seq = seq
-}
-
-func (c *cursor) signal() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
 }

@@ -36,7 +36,7 @@ func (s *stream) sweep(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.meter.tick(s.bytes, now)
-	for v := range s.viewers {
+	for _, v := range s.viewers {
 		if v.stuck(now) {
 			v.close()
 		}
@@ -57,11 +57,9 @@ func (s *stream) sweep(now time.Time) bool {
 			if s.pull != nil {
 				s.pull.cancel()
 			}
-			for _, c := range s.cursors {
-				c.signal()
-			}
+			go s.fanOut(now) // tells them; not under the lock
 		}
-		if unwatched && sourceless && s.pull == nil && len(s.cursors) == 0 {
+		if unwatched && sourceless && s.pull == nil {
 			s.gone = true
 		}
 	}

@@ -26,6 +26,8 @@ type push struct {
 	target  rtmp.URL
 	request rtmp.Request
 	cancel  context.CancelFunc
+	wake    chan struct{} // capacity 1: the stream has grown
+	cursor  cursor
 }
 
 // ensurePushes starts what is not running. The caller holds the stream's lock.
@@ -44,7 +46,8 @@ func (s *stream) ensurePushes(req rtmp.Request) {
 		p := &push{stream: s, target: target, request: rtmp.Request{
 			Publish: true, App: target.App, Key: req.Key, TcURL: target.String(),
 			FlashVer: "FMLE/3.0 (compatible; ofctl-live)",
-		}}
+		}, wake: make(chan struct{}, 1), cursor: cursor{queue: pushQueue}}
+		p.cursor.join(s.window, JoinGOP)
 		var ctx context.Context
 		ctx, p.cancel = context.WithCancel(s.relay.ctx)
 		s.pushes = append(s.pushes, p)
@@ -69,15 +72,10 @@ func (p *push) run(ctx context.Context) {
 	m := p.stream.relay.metrics
 	m.pushes.Inc()
 	defer m.pushes.Dec()
-	c := newCursor(pushQueue)
-	if !p.stream.attach(c, JoinGOP) {
-		return
-	}
-	defer p.stream.detach(c)
 	backoff := minBackoff
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := p.once(ctx, c, log)
+		err := p.once(ctx, log)
 		if ctx.Err() != nil {
 			return
 		}
@@ -93,7 +91,7 @@ func (p *push) run(ctx context.Context) {
 }
 
 // once pushes over one connection.
-func (p *push) once(ctx context.Context, c *cursor, log logrus.FieldLogger) error {
+func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 	req := p.request
 	nc, conn, err := open(ctx, p.target, &req, p.stream.relay.o)
 	if err != nil {
@@ -111,13 +109,13 @@ func (p *push) once(ctx context.Context, c *cursor, log logrus.FieldLogger) erro
 		}
 	}()
 	defer nc.Close()
-	c.setup = nil // a new connection knows nothing yet
+	p.cursor.setup = nil // a new connection knows nothing yet
 	var out []byte
 	for {
-		b, _ := p.stream.collect(c)
+		b, _ := p.stream.collect(&p.cursor, time.Now())
 		if len(b.entries) == 0 {
 			select {
-			case <-c.wake:
+			case <-p.wake:
 				continue
 			case <-ctx.Done():
 				_ = nc.SetWriteDeadline(time.Now().Add(time.Second))

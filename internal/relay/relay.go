@@ -267,8 +267,7 @@ func (r *Relay) play(c net.Conn, conn *rtmp.Conn, req rtmp.Request, id streamID,
 	if err != nil {
 		return
 	}
-	v := &viewer{cursor: newCursor(r.o.Queue), conn: c, rtmp: conn, request: req, via: via, sent: conn.Written()}
-	conn.Reply = v.reply
+	v := newViewer(r.o, c, conn, req, via)
 	for {
 		v.stream = r.stream(id)
 		if v.stream.addViewer(v) {
@@ -277,20 +276,12 @@ func (r *Relay) play(c net.Conn, conn *rtmp.Conn, req rtmp.Request, id streamID,
 	}
 	log.Info("viewer came")
 	began := time.Now()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err := v.write()
-		if err != nil && !errors.Is(err, net.ErrClosed) {
-			log.WithError(err).Debug("viewer takes no more")
-		}
-		v.close()
-	}()
-	_ = v.read() // its error is the viewer's end
+	v.poke(began)
+	err = v.read()
 	v.close()
-	<-done
+	v.waiters.Wait()
 	v.stream.removeViewer(v)
-	log.WithField("seconds", int(time.Since(began).Seconds())).Info("viewer left")
+	log.WithError(err).WithField("seconds", int(time.Since(began).Seconds())).Info("viewer left")
 }
 
 // viaOf returns the marks of the relays behind a client.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -21,10 +22,9 @@ type stream struct {
 	mu      sync.RWMutex
 	window  *window
 	splicer *splicer
-	cursors []*cursor // Invariant: cursors[i].index == i
-	viewers map[*viewer]struct{}
-	gone    bool // no longer in the relay's table; whoever holds it must look again
-	ended   bool // its viewers are being sent away
+	viewers []*viewer // replaced, never changed, so that it may be gone through unlocked
+	gone    bool      // no longer in the relay's table; whoever holds it must look again
+	ended   bool      // its viewers are being sent away
 
 	publisher *publisher
 	pull      *pull
@@ -39,10 +39,7 @@ type stream struct {
 
 func newStream(r *Relay, id streamID, now time.Time) *stream {
 	w := newWindow(r.o.ChunkSize, r.o.Queue)
-	return &stream{
-		id: id, relay: r, window: w, splicer: newSplicer(w, r.o.Stall),
-		viewers: make(map[*viewer]struct{}), lonely: now, silent: now,
-	}
+	return &stream{id: id, relay: r, window: w, splicer: newSplicer(w, r.o.Stall), lonely: now, silent: now}
 }
 
 // feed takes what a source brought with one read and wakes the readers.
@@ -73,7 +70,7 @@ func (s *stream) feed(src *source, ms []rtmp.Message, size int) {
 	s.relay.metrics.bytesIn.Add(float64(size))
 	s.relay.metrics.messages.Add(float64(len(ms)))
 	if grown {
-		s.wake()
+		s.fanOut(now)
 	}
 	if after != before && after != nil {
 		s.relay.changed(s, before, after, seamless)
@@ -89,20 +86,44 @@ func isStream(m rtmp.Message) bool {
 	return false
 }
 
-// wake tells every reader that there is something to send.
-func (s *stream) wake() {
+// shardViewers is how many viewers are worth a goroutine of their own when the stream grows.
+const shardViewers = 128
+
+// fanOut sends what is new to everybody: to pushes by waking them, to viewers by writing, spread over the processors.
+func (s *stream) fanOut(now time.Time) {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, c := range s.cursors {
-		c.signal()
+	viewers, pushes := s.viewers, s.pushes
+	s.mu.RUnlock()
+	for _, p := range pushes {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+	shards := max(1, min(runtime.GOMAXPROCS(0), len(viewers)/shardViewers))
+	var others sync.WaitGroup
+	for i := 1; i < shards; i++ {
+		others.Add(1)
+		go func() {
+			defer others.Done()
+			pokeAll(viewers[len(viewers)*i/shards:len(viewers)*(i+1)/shards], now)
+		}()
+	}
+	pokeAll(viewers[:len(viewers)/shards], now)
+	others.Wait()
+}
+
+func pokeAll(viewers []*viewer, now time.Time) {
+	for _, v := range viewers {
+		v.poke(now)
 	}
 }
 
 // collect hands a reader its next batch, and says whether the stream has ended.
-func (s *stream) collect(c *cursor) (b batch, ended bool) {
+func (s *stream) collect(c *cursor, now time.Time) (b batch, ended bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	b = c.collect(s.window, time.Now())
+	b = c.collect(s.window, now)
 	if c.skipped > 0 {
 		s.relay.metrics.skipped.Add(float64(c.skipped))
 		c.skipped = 0
@@ -128,36 +149,16 @@ func (s *stream) drop(src *source) {
 	}
 }
 
-// attach adds a reader. It fails when the stream has just been given up.
-func (s *stream) attach(c *cursor, how Join) bool {
+// addViewer gives a viewer its place and sees to a source. It fails when the stream has just been given up.
+func (s *stream) addViewer(v *viewer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
 		return false
 	}
-	c.join(s.window, how)
-	c.index = len(s.cursors)
-	s.cursors = append(s.cursors, c)
-	return true
-}
-
-func (s *stream) detach(c *cursor) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last := len(s.cursors) - 1
-	s.cursors[c.index] = s.cursors[last]
-	s.cursors[c.index].index = c.index
-	s.cursors = slices.Delete(s.cursors, last, last+1)
-}
-
-// addViewer attaches a viewer and sees to a source.
-func (s *stream) addViewer(v *viewer) bool {
-	if !s.attach(v.cursor, s.relay.o.Join) {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.viewers[v] = struct{}{}
+	v.join(s.window, s.relay.o.Join)
+	v.index = len(s.viewers)
+	s.viewers = append(slices.Clip(s.viewers), v)
 	s.lonely = time.Time{}
 	if s.args == "" {
 		_, s.args = rtmp.SplitArgs(v.request.Key)
@@ -167,11 +168,15 @@ func (s *stream) addViewer(v *viewer) bool {
 }
 
 func (s *stream) removeViewer(v *viewer) {
-	s.detach(v.cursor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.viewers, v)
-	if len(s.viewers) == 0 {
+	left := slices.Clone(s.viewers)
+	last := len(left) - 1
+	left[v.index] = left[last]
+	left[v.index].index = v.index
+	left[last] = nil
+	s.viewers = left[:last]
+	if last == 0 {
 		s.lonely = time.Now()
 	}
 }
@@ -188,7 +193,7 @@ func (s *stream) via() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	marks := []string{s.relay.mark}
-	for v := range s.viewers {
+	for _, v := range s.viewers {
 		for _, m := range v.via {
 			if !slices.Contains(marks, m) && len(marks) < maxVia {
 				marks = append(marks, m)

@@ -1,0 +1,171 @@
+package relay_test
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+// dialRTMP opens a stream at a server as a client of ours.
+func dialRTMP(t testing.TB, address string, req *rtmp.Request) (net.Conn, *rtmp.Conn) {
+	t.Helper()
+	nc, conn, err := tryRTMP(address, req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", address, req.Key, err)
+	}
+	return nc, conn
+}
+
+func tryRTMP(address string, req *rtmp.Request) (net.Conn, *rtmp.Conn, error) {
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	c2, err := rtmp.ClientHandshake(nc, rand.Reader, 0)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	if req.App == "" {
+		req.App = "live"
+	}
+	req.TcURL = "rtmp://" + address + "/" + req.App
+	conn := rtmp.NewConn(nc, c2)
+	if err := rtmp.Open(conn, req, 65536); err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	_ = nc.SetDeadline(time.Time{})
+	return nc, conn, nil
+}
+
+// avcConfig is a video configuration, as short as the format allows.
+func avcConfig(mark byte) []byte { return []byte{0x17, 0, 0, 0, 0, mark} }
+
+// videoFrame makes a unique frame: number and time of sending in its first bytes.
+func videoFrame(number uint32, size int) []byte {
+	p := make([]byte, size)
+	_, _ = rand.Read(p)
+	p[0], p[1] = 0x27, 1
+	binary.BigEndian.PutUint32(p[5:], number)
+	binary.BigEndian.PutUint64(p[9:], uint64(time.Now().UnixNano()))
+	return p
+}
+
+// keyFrame is a videoFrame that a decoder may begin with.
+func keyFrame(number uint32, size int) []byte {
+	p := videoFrame(number, size)
+	p[0] = 0x17
+	return p
+}
+
+func frameNumber(p []byte) uint32 { return binary.BigEndian.Uint32(p[5:]) }
+
+func frameAge(p []byte, now time.Time) time.Duration {
+	return time.Duration(now.UnixNano() - int64(binary.BigEndian.Uint64(p[9:])))
+}
+
+func isVideoFrame(m rtmp.Message) bool {
+	return m.Type == rtmp.TypeVideo && len(m.Payload) > 17 && m.Payload[1] == 1
+}
+
+// load is a publisher and many viewers of its stream.
+type load struct {
+	mu     sync.Mutex
+	delays []time.Duration
+	sent   atomic.Int64 // frames published while delays are collected
+	fault  atomic.Pointer[error]
+	count  atomic.Bool // delays are being collected
+	conns  []net.Conn
+	wg     sync.WaitGroup
+}
+
+// watch adds viewers, each of which reads all it gets.
+func (l *load) watch(t testing.TB, address string, n int) {
+	for range n {
+		nc, conn := dialRTMP(t, address, &rtmp.Request{Key: "load"})
+		l.conns = append(l.conns, nc)
+		l.wg.Add(1)
+		go func() {
+			defer l.wg.Done()
+			var own []time.Duration
+			defer func() {
+				l.mu.Lock()
+				l.delays = append(l.delays, own...)
+				l.mu.Unlock()
+			}()
+			for {
+				ms, err := conn.ReadBatch()
+				if err != nil {
+					if !errors.Is(err, net.ErrClosed) {
+						l.fault.CompareAndSwap(nil, &err)
+					}
+					return
+				}
+				now := time.Now()
+				for _, m := range ms {
+					if isVideoFrame(m) && l.count.Load() {
+						own = append(own, frameAge(m.Payload, now))
+					}
+				}
+			}
+		}()
+	}
+}
+
+// publish sends frames of the given size at 30 a second until stop is closed, a keyframe every two seconds.
+func (l *load) publish(t testing.TB, address string, size int, stop <-chan struct{}) {
+	nc, conn := dialRTMP(t, address, &rtmp.Request{Publish: true, Key: "load"})
+	l.wg.Add(2)
+	go func() {
+		defer l.wg.Done()
+		for {
+			if _, err := conn.ReadBatch(); err != nil {
+				return
+			}
+		}
+	}()
+	go func() {
+		defer l.wg.Done()
+		defer nc.Close()
+		send := func(ms uint32, p []byte) {
+			m := rtmp.Message{Type: rtmp.TypeVideo, StreamID: 1, ChunkStream: 6, Timestamp: ms, Payload: p}
+			if err := conn.Write(m); err != nil {
+				l.fault.CompareAndSwap(nil, &err)
+			}
+		}
+		send(0, avcConfig(1))
+		tick := time.NewTicker(time.Second / 30)
+		defer tick.Stop()
+		for n := uint32(0); ; n++ {
+			p := videoFrame(n, size)
+			if n%60 == 0 {
+				p[0] = 0x17
+			}
+			send(n*1000/30, p)
+			if l.count.Load() {
+				l.sent.Add(1)
+			}
+			select {
+			case <-tick.C:
+			case <-stop:
+				return
+			}
+		}
+	}()
+}
+
+func (l *load) close() {
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	l.wg.Wait()
+}
