@@ -99,6 +99,8 @@ type Controller struct {
 	probes     prober
 	publishers publishers
 
+	over chan struct{} // closed when Run ends
+
 	mu       sync.Mutex
 	switches map[ofproto.DPID]*datapath  // connected and up
 	tables   map[ofproto.DPID]*installer // every switch ever seen: what its table should be
@@ -118,7 +120,7 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		o: o, log: o.Log, metrics: newMetrics(o.Registerer), secret: make([]byte, 32), epoch: time.Now(),
 		topo: topo.NewStore(), switches: make(map[ofproto.DPID]*datapath), tables: make(map[ofproto.DPID]*installer),
-		conns: make(map[net.Conn]struct{}),
+		conns: make(map[net.Conn]struct{}), over: make(chan struct{}),
 	}
 	if _, err := rand.Read(c.secret); err != nil {
 		return nil, fmt.Errorf("controller: no random key: %w", err)
@@ -140,6 +142,7 @@ func (c *Controller) Run(ctx context.Context, listeners ...net.Listener) error {
 	g.Go(func() error { return c.every(ctx, c.o.AuditInterval, c.housekeep) })
 	g.Go(func() error { return c.every(ctx, meterInterval, c.meterSessions) })
 	<-ctx.Done()
+	close(c.over)
 	for _, l := range listeners {
 		_ = l.Close()
 	}

@@ -162,18 +162,17 @@ func (c *Controller) Changes(s Settings) []Change {
 	return list
 }
 
-// Migrate resets the sessions of changes, one every interval, so that their players dial again and are decided anew. It
-// returns when the last is done or stop closes.
-func (c *Controller) Migrate(changes []Change, interval time.Duration, stop <-chan struct{}) {
+// Migrate resets the sessions that which names, with its reason, one every interval, so that their players dial again and
+// are decided anew. It returns when the last is done, or when the controller ends.
+func (c *Controller) Migrate(which func(stream.Tuple) (why string, ok bool), interval time.Duration) {
 	t := time.NewTicker(interval)
 	defer t.Stop()
-	for _, change := range changes {
-		if s, ok := c.sessions.Load(change.Tuple); ok {
-			s.reset("policy changed: " + change.Reason)
-		}
+	for _, s := range c.sessionsWhere(func(s *session) bool { _, ok := which(s.Tuple); return ok }) {
+		why, _ := which(s.Tuple)
+		s.reset("policy changed: " + why)
 		select {
 		case <-t.C:
-		case <-stop:
+		case <-c.over:
 			return
 		}
 	}

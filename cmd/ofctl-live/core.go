@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,34 +106,72 @@ func (j *joined) Policy() api.Policy {
 	return p
 }
 
-// SetPolicy implements api.Policies. Without a service it holds for all, those with a policy of their own included.
+// SetPolicy implements api.Policies.
 func (j *joined) SetPolicy(_ context.Context, change api.PolicyChange) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p, err := policies.New(change.Policy, j.options)
+	s, err := j.changed(change)
 	if err != nil {
-		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		return err
 	}
-	s := j.Settings()
-	if change.Service == "" {
-		s.Policy, s.ByService = p, nil
-		j.Set(s)
-		return nil
-	}
-	byService := map[string]controller.Policy{change.Service: p}
-	known := false
-	for _, svc := range s.Services {
-		known = known || svc.Name == change.Service
-		if own, ok := s.ByService[svc.Name]; ok && svc.Name != change.Service {
-			byService[svc.Name] = own
-		}
-	}
-	if !known {
-		return fmt.Errorf("%w: no service %q", api.ErrInvalid, change.Service)
-	}
-	s.ByService = byService
 	j.Set(s)
 	return nil
+}
+
+// changed is, under mu, the settings with a change of policy. Without a service it holds for all, those with a policy of their own
+// included.
+func (j *joined) changed(change api.PolicyChange) (controller.Settings, error) {
+	s := j.Settings()
+	p, err := policies.New(change.Policy, j.options)
+	if err != nil {
+		return s, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
+	if change.Service == "" {
+		s.Policy, s.ByService = p, nil
+		return s, nil
+	}
+	if !slices.ContainsFunc(s.Services, func(svc stream.Service) bool { return svc.Name == change.Service }) {
+		return s, fmt.Errorf("%w: no service %q", api.ErrInvalid, change.Service)
+	}
+	s.ByService = maps.Clone(s.ByService)
+	if s.ByService == nil {
+		s.ByService = make(map[string]controller.Policy)
+	}
+	s.ByService[change.Service] = p
+	return s, nil
+}
+
+// Moves implements api.Policies.
+func (j *joined) Moves(change api.PolicyChange) ([]api.Move, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s, err := j.changed(change)
+	if err != nil {
+		return nil, err
+	}
+	moves := []api.Move{}
+	for _, c := range j.Changes(s) {
+		moves = append(moves, api.Move{
+			Client: endpoint(c.Client, c.ClientPort), Dialed: endpoint(c.Service, c.ServicePort),
+			From: c.From, To: c.To, Reason: c.Reason,
+		})
+	}
+	return moves, nil
+}
+
+// migrateEvery paces a migration: each session that is ended dials again at once.
+const migrateEvery = 20 * time.Millisecond
+
+// Migrate implements api.Policies.
+func (j *joined) Migrate(moves []api.Move) {
+	what := make(map[string]string, len(moves)) // client -> reason
+	for _, m := range moves {
+		what[m.Client+m.Dialed] = m.Reason
+	}
+	go j.Controller.Migrate(func(t stream.Tuple) (string, bool) {
+		reason, ok := what[endpoint(t.Client, t.ClientPort)+endpoint(t.Service, t.ServicePort)]
+		return reason, ok
+	}, migrateEvery)
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -63,6 +63,9 @@ func (f *fakeCore) SetPolicy(_ context.Context, c api.PolicyChange) error {
 	return nil
 }
 
+func (*fakeCore) Moves(api.PolicyChange) ([]api.Move, error) { return nil, nil }
+func (*fakeCore) Migrate([]api.Move)                         {}
+
 func (*fakeCore) Switches() []api.Switch  { return nil }
 func (*fakeCore) Links() []api.Link       { return nil }
 func (*fakeCore) Hosts() []api.Host       { return nil }

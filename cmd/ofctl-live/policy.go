@@ -19,12 +19,13 @@ import (
 
 func newPolicyCommand() *cobra.Command {
 	var addr, service string
+	var dryRun, migrate bool
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Show the policy of a running daemon",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return callPolicy(cmd.Context(), cmd.OutOrStdout(), addr, http.MethodGet, nil)
+			return callPolicy(cmd.Context(), cmd.OutOrStdout(), http.MethodGet, "http://"+addr+"/v1/policy", nil)
 		},
 	}
 	cmd.PersistentFlags().StringVar(&addr, "http", config.Default().HTTP, "`HOST:PORT` of the daemon's API")
@@ -36,16 +37,21 @@ again. Connections that run stay with their source.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change := &api.PolicyChange{Policy: args[0], Service: service}
-			return callPolicy(cmd.Context(), cmd.OutOrStdout(), addr, http.MethodPut, change)
+			url := fmt.Sprintf("http://%s/v1/policy?dry_run=%t&migrate=%t", addr, dryRun, migrate)
+			return callPolicy(cmd.Context(), cmd.OutOrStdout(), http.MethodPut, url, change)
 		},
 	}
 	set.Flags().StringVar(&service, "service", "", "only for the service of this `NAME`")
+	set.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing; show which sessions would be served from elsewhere")
+	set.Flags().BoolVar(&migrate, "migrate", false, "end those sessions, a few at a time, so that their players dial again")
+	set.MarkFlagsMutuallyExclusive("dry-run", "migrate")
 	cmd.AddCommand(set)
 	return cmd
 }
 
-// callPolicy reads or changes the policy of the daemon at addr and prints what then holds.
-func callPolicy(ctx context.Context, out io.Writer, addr, method string, change *api.PolicyChange) error {
+// callPolicy reads or changes the policy of a running daemon and prints what then holds, and which sessions that moves
+// where that was asked for.
+func callPolicy(ctx context.Context, out io.Writer, method, url string, change *api.PolicyChange) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var body io.Reader = http.NoBody
@@ -56,7 +62,7 @@ func callPolicy(ctx context.Context, out io.Writer, addr, method string, change 
 		}
 		body = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+addr+"/v1/policy", body)
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return err
 	}
@@ -66,11 +72,11 @@ func callPolicy(ctx context.Context, out io.Writer, addr, method string, change 
 	}
 	defer resp.Body.Close()
 	var answer struct {
-		api.Policy
+		api.PolicyChanged
 		Error string `json:"error"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer); err != nil {
-		return fmt.Errorf("the answer of %s is not a daemon's: %s: %w", addr, resp.Status, err)
+		return fmt.Errorf("the answer of %s is not a daemon's: %s: %w", req.URL.Host, resp.Status, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("refused: %s", answer.Error)
@@ -78,6 +84,9 @@ func callPolicy(ctx context.Context, out io.Writer, addr, method string, change 
 	fmt.Fprintln(out, "policy:", answer.Policy.Policy)
 	for _, s := range slices.Sorted(maps.Keys(answer.Services)) {
 		fmt.Fprintf(out, "  %s: %s\n", s, answer.Services[s])
+	}
+	for _, m := range answer.Moves {
+		fmt.Fprintf(out, "moves %s (to %s): %s -> %s: %s\n", m.Client, m.Dialed, m.From, m.To, m.Reason)
 	}
 	return nil
 }

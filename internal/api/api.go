@@ -16,7 +16,9 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +39,10 @@ type Network interface {
 type Policies interface {
 	Policy() Policy
 	SetPolicy(context.Context, PolicyChange) error
+	// Moves returns the sessions that would be served from elsewhere if they began under the change. Nothing is changed.
+	Moves(PolicyChange) ([]Move, error)
+	// Migrate ends the sessions of moves, a few at a time, so that their players dial again. It does not wait.
+	Migrate([]Move)
 }
 
 // A Registry takes relays that announce themselves.
@@ -116,11 +122,43 @@ func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, `want {"policy": NAME}`)
 		return
 	}
-	if err := o.Policies.SetPolicy(r.Context(), change); err != nil {
+	dryRun, migrate := false, false
+	for name, to := range map[string]*bool{"dry_run": &dryRun, "migrate": &migrate} {
+		if err := flag(r, name, to); err != nil {
+			fail(w, err)
+			return
+		}
+	}
+	moves, err := o.Policies.Moves(change)
+	if err == nil && !dryRun {
+		err = o.Policies.SetPolicy(r.Context(), change)
+	}
+	if err != nil {
 		fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, o.Policies.Policy())
+	if migrate && !dryRun {
+		o.Policies.Migrate(moves)
+	}
+	out := PolicyChanged{Policy: o.Policies.Policy()}
+	if dryRun || migrate {
+		out.Moves = list(moves)
+	}
+	reply(w, http.StatusOK, out)
+}
+
+// flag reads a query argument that is true or false; absent, it stays as it is.
+func flag(r *http.Request, name string, to *bool) error {
+	v := r.URL.Query().Get(name)
+	if v == "" {
+		return nil
+	}
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return fmt.Errorf("%w: %s=%s: want true or false", ErrInvalid, name, v)
+	}
+	*to = b
+	return nil
 }
 
 func (o *Options) putPeer(w http.ResponseWriter, r *http.Request) {

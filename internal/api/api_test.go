@@ -25,6 +25,7 @@ type fake struct {
 	peers    map[string]Registration
 	asked    []string
 	notReady error
+	migrated []Move
 }
 
 func (*fake) Switches() []Switch {
@@ -44,6 +45,15 @@ func (f *fake) SetPolicy(_ context.Context, c PolicyChange) error {
 	f.change, f.policy.Policy = c, c.Policy
 	return nil
 }
+
+func (f *fake) Moves(c PolicyChange) ([]Move, error) {
+	if c.Policy != "direct" {
+		return nil, nil
+	}
+	return []Move{{Client: "10.0.0.3:4000", Dialed: "10.0.0.2:1935", From: "hb-relay", To: "cdn", Reason: "as asked"}}, nil
+}
+
+func (f *fake) Migrate(m []Move) { f.migrated = m }
 
 func (f *fake) Register(name string, r Registration) (time.Duration, error) {
 	if name == "taken" {
@@ -112,7 +122,15 @@ func TestReads(t *testing.T) {
 
 func TestChanges(t *testing.T) {
 	f, _, h := serve(t)
-	status, got, _ := do(h, "PUT", "/v1/policy", `{"policy":"direct","service":"cdn"}`)
+	status, got, _ := do(h, "PUT", "/v1/policy?dry_run=true&migrate=true", `{"policy":"direct"}`)
+	if status != 200 || !strings.Contains(got, `"to": "cdn"`) || f.change != (PolicyChange{}) || f.migrated != nil {
+		t.Errorf("dry run: %d %s, told %+v, migrated %v", status, got, f.change, f.migrated)
+	}
+	status, got, _ = do(h, "PUT", "/v1/policy?migrate=1", `{"policy":"direct"}`)
+	if status != 200 || !strings.Contains(got, `"from": "hb-relay"`) || f.change.Policy != "direct" || len(f.migrated) != 1 {
+		t.Errorf("migrate: %d %s, told %+v, migrated %v", status, got, f.change, f.migrated)
+	}
+	status, got, _ = do(h, "PUT", "/v1/policy", `{"policy":"direct","service":"cdn"}`)
 	if status != 200 || f.change != (PolicyChange{Policy: "direct", Service: "cdn"}) || !strings.Contains(got, `"direct"`) {
 		t.Errorf("PUT policy: %d %s, told %+v", status, got, f.change)
 	}
@@ -140,6 +158,7 @@ func TestProblems(t *testing.T) {
 		want               string
 	}{
 		{"PUT", "/v1/policy", `{"policy":"fast"}`, 400, `policy "fast"`},
+		{"PUT", "/v1/policy?migrate=maybe", `{"policy":"direct"}`, 400, "migrate=maybe"},
 		{"PUT", "/v1/policy", `{}`, 400, `want {"policy": NAME}`},
 		{"PUT", "/v1/policy", ``, 400, "want a JSON body"},
 		{"PUT", "/v1/policy", `{"policy":"direct"} x`, 400, "more than one value"},

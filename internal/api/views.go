@@ -78,6 +78,21 @@ type PolicyChange struct {
 	Service string `json:"service,omitempty"` // empty: all
 }
 
+// PolicyChanged answers a PolicyChange: what holds now, and with dry_run or migrate what that moves.
+type PolicyChanged struct {
+	Policy
+	Moves []Move `json:"moves,omitempty"`
+}
+
+// A Move is a session that would be served from elsewhere if it began now.
+type Move struct {
+	Client string `json:"client"` // "address:port"
+	Dialed string `json:"dialed"` // "address:port"
+	From   string `json:"from"`   // a peer's or the service's name
+	To     string `json:"to"`
+	Reason string `json:"reason"`
+}
+
 // A Registration is the body of PUT /v1/peers/{name}: what a relay says of itself.
 type Registration struct {
 	Address    netip.Addr `json:"address"`

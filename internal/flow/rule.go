@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"reflect"
 	"slices"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -29,13 +28,7 @@ func (r Rule) Key() Key { return Key{r.Match.Normalized(), r.Priority} }
 // Same reports whether two rules of one key do the same thing under the same cookie. Timeouts are compared too: a rule
 // with a shorter one than wished would expire under its session. Notify is not, for no switch reports it back.
 func (r Rule) Same(o Rule) bool {
-	return r.Cookie == o.Cookie && r.Idle == o.Idle && slices.EqualFunc(r.Actions, o.Actions, sameAction)
-}
-
-// sameAction compares two actions. One that carries raw bytes (a vendor's, an unknown one) equals nothing: it is none of
-// ours, and comparing it would panic.
-func sameAction(a, b ofproto.Action) bool {
-	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
+	return r.Cookie == o.Cookie && r.Idle == o.Idle && slices.EqualFunc(r.Actions, o.Actions, ofproto.SameAction)
 }
 
 // Add fills m with the message that installs the rule; an entry of the same key is replaced with its counters.
