@@ -69,20 +69,10 @@ func (s *session) replan(snap *topo.Snapshot) {
 	}
 	s.plan = next
 	s.mu.Unlock()
-	keep := make(map[ofproto.DPID]flow.Table, len(next.Steps))
 	for _, step := range s.rules(next).Steps {
-		keep[step.DPID] = flow.NewTable(step.Rules...)
 		s.c.table(step.DPID).install(step.Rules, s.Policy, nil)
 	}
-	for _, step := range old.Steps {
-		var gone []flow.Key
-		for _, r := range step.Rules {
-			if _, kept := keep[step.DPID][r.Key()]; !kept {
-				gone = append(gone, r.Key())
-			}
-		}
-		s.c.table(step.DPID).remove(gone)
-	}
+	s.c.withdrawBut(next, old)
 	s.c.log.WithField("session", s.Tuple).Info("session rerouted")
 }
 

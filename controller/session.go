@@ -96,8 +96,10 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	s.seat()
 	s.setState(pending)
 	s.held = d.hold()
+	old := s.plan
 	s.mu.Unlock()
 	s.install(plan)
+	s.c.withdrawBut(plan, old)
 	return nil
 }
 
@@ -225,7 +227,8 @@ func (s *session) forget(why string) {
 	s.c.sessions.Update(s.Tuple, func(cur *session, ok bool) (*session, bool) { return cur, ok && cur != s })
 }
 
-// park notes that a silent session's rules are gone. It keeps its source: a paused player may wake after an hour.
+// park notes that a silent session's rules are gone, all but the one that does not expire. It keeps its source: a paused
+// player may wake after an hour.
 func (s *session) park() {
 	s.mu.Lock()
 	if s.state != active {
@@ -237,7 +240,7 @@ func (s *session) park() {
 	s.unseat()
 	s.since = time.Now()
 	s.mu.Unlock()
-	s.c.withdraw(plan)
+	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != 0 })
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).Info("session parked")
 }
 
@@ -255,11 +258,31 @@ func (s *session) setState(next sessionState) {
 
 // withdraw removes a plan's rules wherever they are.
 func (c *Controller) withdraw(plan steer.Plan) {
+	c.withdrawWhere(plan, func(flow.Rule) bool { return true })
+}
+
+func (c *Controller) withdrawWhere(plan steer.Plan, match func(flow.Rule) bool) {
 	for _, step := range plan.Steps {
-		keys := make([]flow.Key, len(step.Rules))
-		for i, r := range step.Rules {
-			keys[i] = r.Key()
+		var keys []flow.Key
+		for _, r := range step.Rules {
+			if match(r) {
+				keys = append(keys, r.Key())
+			}
 		}
 		c.table(step.DPID).remove(keys)
+	}
+}
+
+// withdrawBut removes those rules of an old plan that the next does not have.
+func (c *Controller) withdrawBut(next, old steer.Plan) {
+	keep := make(map[ofproto.DPID]flow.Table, len(next.Steps))
+	for _, step := range next.Steps {
+		keep[step.DPID] = flow.NewTable(step.Rules...)
+	}
+	for _, step := range old.Steps {
+		c.withdrawWhere(steer.Plan{Steps: []steer.Step{step}}, func(r flow.Rule) bool {
+			_, kept := keep[step.DPID][r.Key()]
+			return !kept
+		})
 	}
 }

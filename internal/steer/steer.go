@@ -46,6 +46,9 @@ func (p Plan) Release() []ofproto.Action {
 // the source is not the address the client dialled, the client's edge switch rewrites the way there and restores the way
 // back, so that the dialled addresses never appear twice in the network.
 //
+// Rules expire in a long silence, but for the way back on a redirecting switch: the first word after it may be the
+// source's, and bearing the source's own address it would be answered with a reset. Who plans has to remove that rule.
+//
 // It fails where the client or the source is not on the map or no path leads between them.
 func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) {
 	client, ok := place(snap, s.ClientMAC, s.Client)
@@ -70,6 +73,9 @@ func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) 
 		rules := []flow.Rule{back, there}
 		for j := range rules {
 			rules[j].Priority, rules[j].Cookie, rules[j].Idle, rules[j].Notify = flow.PrioritySession, cookie, idle, true
+		}
+		if i == 0 && s.Redirected() {
+			rules[0].Idle = 0 // see Session
 		}
 		plan.Steps = append(plan.Steps, Step{hops[i].DPID, rules})
 	}
