@@ -84,6 +84,7 @@ type Controller struct {
 	SessionIdleTimeout time.Duration `yaml:"session_idle_timeout"` // of a session's rules; whole seconds
 	AuditInterval      time.Duration `yaml:"audit_interval"`       // between comparisons of flow tables
 	ProbeInterval      time.Duration `yaml:"probe_interval"`       // between health probes of a peer
+	KeepOrphans        bool          `yaml:"keep_orphans"`         // do not reset the viewers of a peer that died
 	TLS                TLS           `yaml:"tls"`
 }
 

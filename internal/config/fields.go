@@ -71,6 +71,7 @@ func (c *Controller) fields() setter {
 		"session_idle_timeout": scalar(&c.SessionIdleTimeout, duration),
 		"audit_interval":       scalar(&c.AuditInterval, duration),
 		"probe_interval":       scalar(&c.ProbeInterval, duration),
+		"keep_orphans":         scalar(&c.KeepOrphans, yesNo),
 		"tls": object(map[string]setter{
 			"cert":      scalar(&c.TLS.Cert, text),
 			"key":       scalar(&c.TLS.Key, text),
