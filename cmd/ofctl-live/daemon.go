@@ -58,7 +58,7 @@ func runDaemon(ctx context.Context, load func() (*config.Config, error), logTo i
 	d := &daemon{load: load, log: newLogger(cfg.Log, logTo), metrics: newDaemonMetrics(reg)}
 	d.config.Store(cfg)
 
-	listeners, err := listenAll(cfg)
+	listeners, err := listenAll(cfg, d.log)
 	if err != nil {
 		return err
 	}

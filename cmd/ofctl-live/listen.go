@@ -1,32 +1,32 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"net/netip"
 	"syscall"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/ofctl-live/ofctl-live/internal/config"
 )
 
 // listenAll opens every address for switches, or none.
-func listenAll(cfg *config.Config) ([]net.Listener, error) {
+func listenAll(cfg *config.Config, log logrus.FieldLogger) ([]net.Listener, error) {
 	secure, err := tlsConfig(cfg.Controller.TLS)
 	if err != nil {
 		return nil, err
 	}
 	var all []net.Listener
 	for _, addr := range cfg.Listen {
-		l, err := net.Listen("tcp", addr)
+		l, err := listen(addr)
 		if err != nil {
 			closeAll(all)
 			return nil, listenError("switches", addr, err)
 		}
 		if secure != nil {
-			l = tls.NewListener(l, secure)
+			l = tlsListener{l, secure, log}
 		}
 		all = append(all, l)
 	}
@@ -38,11 +38,22 @@ func listenHTTP(addr string) (net.Listener, error) {
 	if addr == "" {
 		return nil, nil
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := listen(addr)
 	if err != nil {
 		return nil, listenError("HTTP", addr, err)
 	}
 	return l, nil
+}
+
+// listen opens one address. 0.0.0.0 means IPv4 alone, as it says, and not IPv6 as well, as the net package would have it.
+func listen(addr string) (net.Listener, error) {
+	network := "tcp"
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+			network = "tcp4"
+		}
+	}
+	return net.Listen(network, addr)
 }
 
 // listenError says in one line which address could not be had, for what, and why.
@@ -51,30 +62,6 @@ func listenError(what, addr string, err error) error {
 		return fmt.Errorf("listen on %s for %s: the port is in use by another process", addr, what)
 	}
 	return fmt.Errorf("listen on %s for %s: %w", addr, what, err)
-}
-
-// tlsConfig reads the files for OpenFlow over TLS; without any it returns nil, which stands for plain TCP.
-func tlsConfig(t config.TLS) (*tls.Config, error) {
-	if t.Cert == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-	if err != nil {
-		return nil, fmt.Errorf("controller.tls: %w", err)
-	}
-	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if t.ClientCA != "" {
-		pem, err := os.ReadFile(t.ClientCA)
-		if err != nil {
-			return nil, fmt.Errorf("controller.tls.client_ca: %w", err)
-		}
-		c.ClientCAs = x509.NewCertPool()
-		if !c.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("controller.tls.client_ca: %s holds no certificate", t.ClientCA)
-		}
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	return c, nil
 }
 
 func closeAll(all []net.Listener) {
