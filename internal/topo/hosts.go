@@ -2,69 +2,75 @@ package topo
 
 import "github.com/ofctl-live/ofctl-live/ofproto"
 
-// numShards splits the host tables so that learning one host copies 1/256 of them and not all: readers keep an
-// immutable table, and a hundred thousand hosts still learn in microseconds each.
-const numShards = 256
-
-// shardOf spreads by the last address byte, the one that differs between neighbours.
-func shardOf(last byte) int { return int(last) }
-
-type (
-	macShard map[ofproto.MAC]*Host
-	ipShard  map[ofproto.IPv4]*Host
-)
-
-// hosts is a persistent pair of tables: with and without return a new value that shares every untouched shard.
+// hosts is who is known, found by each of the ways that are asked for. It never changes; with and without return others.
+//
+// Invariant: every host is in byMAC and in bySwitch; it is in byIP if and only if it has an address, and then nobody else
+// has that address.
 type hosts struct {
-	byMAC [numShards]macShard
-	byIP  [numShards]ipShard
-	n     int
+	byMAC    trie[*Host]
+	byIP     trie[*Host]
+	bySwitch trie[*trie[*Host]] // by MAC within one switch; none is empty
 }
 
-// with returns the tables with h in place of whatever was known of its MAC. An address moves to its latest claimant.
+func macKey(m ofproto.MAC) uint64 {
+	return uint64(m[0])<<40 | uint64(m[1])<<32 | uint64(m[2])<<24 | uint64(m[3])<<16 | uint64(m[4])<<8 | uint64(m[5])
+}
+
+func ipKey(a ofproto.IPv4) uint64 {
+	return uint64(a[0])<<24 | uint64(a[1])<<16 | uint64(a[2])<<8 | uint64(a[3])
+}
+
+// with puts h in place of whatever was known of its MAC. An address goes to its latest claimant; who had it is left
+// without, so that it can claim it back.
 func (t hosts) with(h *Host) hosts {
-	if old := t.byMAC[shardOf(h.MAC[5])][h.MAC]; old != nil {
-		t = t.without(old)
-	}
-	i := shardOf(h.MAC[5])
-	t.byMAC[i] = cloneWith(t.byMAC[i], h.MAC, h)
-	t.n++
 	if h.IP != (ofproto.IPv4{}) {
-		i = shardOf(h.IP[3])
-		t.byIP[i] = cloneWith(t.byIP[i], h.IP, h)
-	}
-	return t
-}
-
-func (t hosts) without(h *Host) hosts {
-	i := shardOf(h.MAC[5])
-	if t.byMAC[i][h.MAC] == nil {
-		return t
-	}
-	t.byMAC[i] = cloneWithout(t.byMAC[i], h.MAC)
-	t.n--
-	i = shardOf(h.IP[3])
-	if cur := t.byIP[i][h.IP]; cur != nil && cur.MAC == h.MAC {
-		t.byIP[i] = cloneWithout(t.byIP[i], h.IP)
-	}
-	return t
-}
-
-func cloneWith[K comparable](m map[K]*Host, k K, h *Host) map[K]*Host {
-	c := make(map[K]*Host, len(m)+1)
-	for key, host := range m {
-		c[key] = host
-	}
-	c[k] = h
-	return c
-}
-
-func cloneWithout[K comparable](m map[K]*Host, k K) map[K]*Host {
-	c := make(map[K]*Host, len(m))
-	for key, host := range m {
-		if key != k {
-			c[key] = host
+		if other, ok := t.byIP.get(ipKey(h.IP)); ok && other.MAC != h.MAC {
+			loser := *other
+			loser.IP = ofproto.IPv4{}
+			t = t.with(&loser)
 		}
 	}
-	return c
+	if old, ok := t.byMAC.get(macKey(h.MAC)); ok {
+		t = t.without(old)
+	}
+	t.byMAC = t.byMAC.with(macKey(h.MAC), h)
+	here := t.on(h.At.DPID).with(macKey(h.MAC), h)
+	t.bySwitch = t.bySwitch.with(uint64(h.At.DPID), &here)
+	if h.IP != (ofproto.IPv4{}) {
+		t.byIP = t.byIP.with(ipKey(h.IP), h)
+	}
+	return t
+}
+
+// without takes a known host away.
+func (t hosts) without(h *Host) hosts {
+	t.byMAC = t.byMAC.without(macKey(h.MAC))
+	if here := t.on(h.At.DPID).without(macKey(h.MAC)); here.n > 0 {
+		t.bySwitch = t.bySwitch.with(uint64(h.At.DPID), &here)
+	} else {
+		t.bySwitch = t.bySwitch.without(uint64(h.At.DPID))
+	}
+	if h.IP != (ofproto.IPv4{}) {
+		t.byIP = t.byIP.without(ipKey(h.IP))
+	}
+	return t
+}
+
+// on is the hosts on one switch.
+func (t hosts) on(d ofproto.DPID) trie[*Host] {
+	if here, ok := t.bySwitch.get(uint64(d)); ok {
+		return *here
+	}
+	return trie[*Host]{}
+}
+
+// withoutAt takes away the hosts on the ports of one switch that match.
+func (t hosts) withoutAt(d ofproto.DPID, match func(ofproto.Port) bool) hosts {
+	t.on(d).all(func(h *Host) bool {
+		if match(h.At.Port) {
+			t = t.without(h)
+		}
+		return true
+	})
+	return t
 }

@@ -6,6 +6,10 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
+// MoveHold is how long a host must have stayed at a point before a move away from it is believed: two points that both
+// claim one address would otherwise make it flap at packet rate.
+const MoveHold = 200 * time.Millisecond
+
 // Learned says what a packet taught about its sender.
 type Learned struct {
 	New      bool  // first sight of this hardware address
@@ -23,7 +27,8 @@ func (s *Snapshot) Known(mac ofproto.MAC, ip ofproto.IPv4, at Point) bool {
 }
 
 // Learn records that a host with this hardware address, and this IPv4 address if not zero, sent a packet in at a point.
-// Group addresses and link ports teach nothing.
+// Group addresses and link ports teach nothing. An IPv4 address goes to whoever claimed it last; who had it is known
+// without one from then on, so that its next claim is heard again.
 func (s *Store) Learn(mac ofproto.MAC, ip ofproto.IPv4, at Point, now time.Time) (l Learned) {
 	s.edit(func(snap Snapshot) *Snapshot {
 		if mac[0]&1 != 0 || mac == (ofproto.MAC{}) || snap.IsLink(at) {
@@ -31,18 +36,23 @@ func (s *Store) Learn(mac ofproto.MAC, ip ofproto.IPv4, at Point, now time.Time)
 			return nil
 		}
 		h := Host{MAC: mac, IP: ip, At: at, Since: now}
-		if old, ok := snap.Host(mac); ok {
-			if ip == (ofproto.IPv4{}) {
-				h.IP = old.IP
-			}
-			if old.At == at {
-				h.Delay, h.Since = old.Delay, old.Since
-			} else if l.Moved, l.Was = true, old.At; now.Sub(old.Since) < MoveHold {
-				l = Learned{Refused: true}
+		old, known := snap.Host(mac)
+		if known && ip == (ofproto.IPv4{}) {
+			h.IP = old.IP
+		}
+		switch {
+		case !known:
+			l.New = true
+		case old.At == at:
+			if old.IP == h.IP {
 				return nil
 			}
-		} else {
-			l.New = true
+			h.Delay, h.Since = old.Delay, old.Since
+		case now.Sub(old.Since) < MoveHold:
+			l.Refused = true
+			return nil
+		default:
+			l.Moved, l.Was = true, old.At
 		}
 		if other, ok := snap.HostByIP(h.IP); ok && other.MAC != mac {
 			l.Conflict = other

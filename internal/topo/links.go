@@ -12,13 +12,15 @@ type Link struct {
 	Delay    time.Duration // one way, 0 while unmeasured
 }
 
-// Links lists every known link, one entry a direction, in no particular order.
+// Links lists every known link between connected switches, one entry a direction, by switch and port. One that is listed
+// in one direction only has not been heard in the other, and is not used.
 func (g *Graph) Links() []Link {
 	var links []Link
-	for d, s := range g.switches {
-		for no, p := range s.Ports {
-			if p.IsLink() {
-				links = append(links, Link{Point{d, no}, p.Peer, p.delay})
+	for _, s := range g.switches {
+		for _, no := range s.links {
+			p := s.Ports[no]
+			if _, connected := g.find(p.Peer.DPID); connected {
+				links = append(links, Link{Point{s.DPID, no}, p.Peer, p.delay})
 			}
 		}
 	}
@@ -30,22 +32,23 @@ func (g *Graph) Links() []Link {
 // people's packets. A delay is taken over only where it differs from the known one by more than a tenth and half a
 // millisecond, so that jitter does not move paths about.
 func (s *Store) SetLink(from, to Point, delay time.Duration) (changed bool) {
-	s.editSwitch(from.DPID, func(sw *Switch) bool {
-		p, ok := sw.Ports[from.Port]
+	s.edit(func(snap Snapshot) *Snapshot {
+		p, ok := snap.port(from)
 		if !ok || !p.Up {
-			return false
+			return nil
 		}
 		changed = p.Peer != to
 		if !changed && !differs(p.delay, delay) {
-			return false
+			return nil
 		}
 		p.Peer, p.delay = to, delay
-		sw.Ports[from.Port] = p
-		return true
+		snap.setPort(from.DPID, p)
+		if changed {
+			snap.forgetAt(from)
+			snap.forgetAt(to)
+		}
+		return &snap
 	})
-	if changed {
-		s.forgetHostsAt(func(h *Host) bool { return h.At == from || h.At == to })
-	}
 	return changed
 }
 
@@ -54,38 +57,38 @@ func differs(a, b time.Duration) bool {
 	return (a == 0) != (b == 0) || d > max(a, b)/10 && d > 500*time.Microsecond
 }
 
-// CutLink forgets the link that leaves by from, and reports whether there was one.
+// CutLink forgets the link that leaves by from, and reports whether there was one. The other direction is still known, but
+// carries nothing any more.
 func (s *Store) CutLink(from Point) bool {
-	return s.editSwitch(from.DPID, func(sw *Switch) bool {
-		p := sw.Ports[from.Port]
-		if !p.IsLink() {
-			return false
-		}
-		p.Peer, p.delay = Point{}, 0
-		sw.Ports[from.Port] = p
-		return true
-	})
-}
-
-// ForgetHost removes a host.
-func (s *Store) ForgetHost(mac ofproto.MAC) {
-	s.forgetHostsAt(func(h *Host) bool { return h.MAC == mac })
-}
-
-func (s *Store) forgetHostsAt(match func(*Host) bool) {
-	s.edit(func(snap Snapshot) *Snapshot {
-		changed := false
-		for _, shard := range snap.hosts.byMAC {
-			for _, h := range shard {
-				if match(h) {
-					snap.hosts = snap.hosts.without(h)
-					changed = true
-				}
-			}
-		}
-		if !changed {
+	return s.edit(func(snap Snapshot) *Snapshot {
+		p, ok := snap.port(from)
+		if !ok || !p.IsLink() {
 			return nil
 		}
+		p.Peer, p.delay = Point{}, 0
+		snap.setPort(from.DPID, p)
 		return &snap
 	})
+}
+
+// setPort puts a port of a connected switch in place of the one of its number.
+func (s *Snapshot) setPort(d ofproto.DPID, p Port) {
+	if sw, ok := s.Switch(d); ok {
+		s.Graph = s.Graph.with(sw.withPort(p))
+	}
+}
+
+// unlink clears the far end of the link by which p leads away from switch d, if that still points back.
+func (s *Snapshot) unlink(d ofproto.DPID, p Port) {
+	far, ok := s.port(p.Peer)
+	if !p.IsLink() || !ok || far.Peer != (Point{d, p.No}) {
+		return
+	}
+	far.Peer, far.delay = Point{}, 0
+	s.setPort(p.Peer.DPID, far)
+}
+
+// forgetAt forgets the hosts on one port.
+func (s *Snapshot) forgetAt(at Point) {
+	s.hosts = s.hosts.withoutAt(at.DPID, func(no ofproto.Port) bool { return no == at.Port })
 }

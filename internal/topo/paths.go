@@ -1,7 +1,6 @@
 package topo
 
 import (
-	"container/heap"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -16,129 +15,110 @@ type Hop struct {
 // Reversed is the hop as the return traffic sees it.
 func (h Hop) Reversed() Hop { return Hop{h.DPID, h.Out, h.In} }
 
-// Path lists the hops from one attachment point to another along the links of least delay, ties broken by fewer hops and
-// then by datapath id; ok is false where no path leads. The way back is the same hops reversed.
+// Path lists the hops from one attachment point to another along the links of least delay, each link counted for another
+// 10 us so that detours must be worth it, ties broken by datapath id; ok is false where no path leads. The way back is the
+// same hops reversed.
 func (g *Graph) Path(from, to Point) (hops []Hop, ok bool) {
-	t := g.treeTo(to.DPID)
-	if t == nil {
-		return nil, false
-	}
 	at, in := from.DPID, from.Port
-	for at != to.DPID {
-		next, ok := t.next[at]
-		if !ok {
-			return nil, false
-		}
-		hops = append(hops, Hop{at, in, next.out})
-		at, in = next.peer.DPID, next.peer.Port
-	}
-	if _, known := g.switches[at]; !known {
+	i, known := g.find(at)
+	t := g.treeTo(to.DPID)
+	if !known || t == nil || !t.reaches(i) {
 		return nil, false
+	}
+	for at != to.DPID {
+		s := t.next[i]
+		hops = append(hops, Hop{at, in, s.out})
+		i, in = int(s.far), s.in
+		at = g.switches[i].DPID
 	}
 	return append(hops, Hop{at, in, to.Port}), true
 }
 
 // NextPort is the port by which switch d sends towards point to: the first hop of Path without building the rest.
 func (g *Graph) NextPort(d ofproto.DPID, to Point) (ofproto.Port, bool) {
+	i, known := g.find(d)
+	if !known {
+		return 0, false
+	}
 	if d == to.DPID {
 		return to.Port, true
 	}
 	t := g.treeTo(to.DPID)
-	if t == nil {
+	if t == nil || !t.reaches(i) {
 		return 0, false
 	}
-	n, ok := t.next[d]
-	return n.out, ok
+	return t.next[i].out, true
 }
 
 // Delay is the one-way delay of the links on the path between two switches, unmeasured links counted as a millisecond.
 func (g *Graph) Delay(from, to ofproto.DPID) (time.Duration, bool) {
-	if from == to {
-		_, ok := g.switches[from]
-		return 0, ok
+	i, known := g.find(from)
+	if !known || from == to {
+		return 0, known
 	}
 	t := g.treeTo(to)
-	if t == nil {
+	if t == nil || !t.reaches(i) {
 		return 0, false
 	}
-	n, ok := t.next[from]
-	return n.delay, ok
+	return t.next[i].delay, true
 }
 
-// A tree is the shortest paths from everywhere to one switch.
+// A tree is the shortest paths from everywhere to one switch, its root.
 type tree struct {
-	next map[ofproto.DPID]step
+	next []step // by switch
 }
 
+// A step is the first link of a path.
 type step struct {
-	out   ofproto.Port
-	peer  Point
-	delay time.Duration // of all links from here to the root
-	cost  time.Duration // delay plus hopCost per link; what the search minimises
+	out, in ofproto.Port  // where the path leaves this switch and enters the next
+	far     int32         // the next switch; itself at the root, nowhere where no path leads
+	delay   time.Duration // of all links from here to the root
 }
+
+const nowhere = -1
+
+func (t *tree) reaches(i int) bool { return t.next[i].far != nowhere }
 
 func (g *Graph) treeTo(root ofproto.DPID) *tree {
-	g.prepare()
-	i, ok := g.index[root]
+	i, ok := g.find(root)
 	if !ok {
 		return nil
 	}
+	g.prepare()
 	if t := g.trees[i].Load(); t != nil {
 		return t
 	}
-	t := g.search(root) // two goroutines may both search; they find the same tree
+	t := g.search(int32(i)) // two goroutines may both search; they find the same tree
 	g.trees[i].Store(t)
 	return t
 }
 
-// search is Dijkstra from root over the reversed links.
-func (g *Graph) search(root ofproto.DPID) *tree {
-	t := &tree{next: make(map[ofproto.DPID]step, len(g.switches))}
-	done := make(map[ofproto.DPID]bool, len(g.switches))
-	q := &queue{{at: root}}
-	for q.Len() > 0 {
-		e := heap.Pop(q).(entry)
-		if done[e.at] {
+// search is Dijkstra's from the root outwards, against the direction of the traffic.
+func (g *Graph) search(root int32) *tree {
+	t := &tree{make([]step, len(g.switches))}
+	for i := range t.next {
+		t.next[i].far = nowhere
+	}
+	t.next[root].far = root
+	cost := make([]time.Duration, len(g.switches))
+	done := make([]bool, len(g.switches))
+	q := queue{{at: root}}
+	for len(q) > 0 {
+		near := q.pop()
+		if done[near.at] {
 			continue
 		}
-		done[e.at] = true
-		g.links(g.switches[e.at], func(p Port) {
-			// p leads away from the root; the traffic comes the other way, over the far port's own delay.
-			far := p.Peer
-			if done[far.DPID] {
-				return
+		done[near.at] = true
+		edges, _ := g.leaving(near.at)
+		for _, e := range edges {
+			total := near.cost + e.delay + hopCost
+			if done[e.far] || t.reaches(int(e.far)) && total >= cost[e.far] {
+				continue
 			}
-			back := g.switches[far.DPID].Ports[far.Port]
-			d := linkDelay(back)
-			s := step{out: far.Port, peer: Point{e.at, p.No}, delay: e.delay + d, cost: e.cost + d + hopCost}
-			if old, ok := t.next[far.DPID]; !ok || s.cost < old.cost {
-				t.next[far.DPID] = s
-				heap.Push(q, entry{far.DPID, s.delay, s.cost})
-			}
-		})
+			cost[e.far] = total
+			t.next[e.far] = step{e.back, e.out, near.at, t.next[near.at].delay + e.delay}
+			q.push(entry{total, e.far})
+		}
 	}
 	return t
-}
-
-type entry struct {
-	at          ofproto.DPID
-	delay, cost time.Duration
-}
-
-type queue []entry
-
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
-	if q[i].cost != q[j].cost {
-		return q[i].cost < q[j].cost
-	}
-	return q[i].at < q[j].at
-}
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(entry)) }
-func (q *queue) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return e
 }

@@ -12,52 +12,60 @@ import (
 //
 // usable filters edge ports; nil admits all that are up.
 func (g *Graph) BroadcastPorts(dst []ofproto.Port, in Point, usable func(Port) bool) []ofproto.Port {
-	s, ok := g.switches[in.DPID]
+	i, ok := g.find(in.DPID)
 	if !ok {
 		return dst
 	}
-	span := g.spanningTree()
-	if g.IsLink(in) && !span[in] {
+	s, span := g.switches[i], g.spanningTree()
+	spans := func(no ofproto.Port) bool {
+		e, ok := g.edgeAt(int32(i), no)
+		return ok && span[e]
+	}
+	if s.Ports[in.Port].IsLink() && !spans(in.Port) {
 		return dst
 	}
+	added := len(dst)
 	for no, p := range s.Ports {
 		switch {
 		case no == in.Port || !p.Up:
 		case p.IsLink():
-			if span[Point{in.DPID, no}] {
+			if spans(no) {
 				dst = append(dst, no)
 			}
 		case usable == nil || usable(p):
 			dst = append(dst, no)
 		}
 	}
-	slices.Sort(dst)
+	slices.Sort(dst[added:])
 	return dst
 }
 
-// spanningTree is the set of link ports on a tree that spans each connected part: breadth first from its lowest datapath id.
-func (g *Graph) spanningTree() map[Point]bool {
+// spanningTree says of each edge whether it is on a tree that spans its connected part: breadth first from the part's
+// lowest datapath id.
+func (g *Graph) spanningTree() []bool {
+	g.prepare()
 	if t := g.span.Load(); t != nil {
 		return *t
 	}
-	g.prepare()
-	tree := make(map[Point]bool)
-	seen := make(map[ofproto.DPID]bool, len(g.order))
-	for _, root := range g.order {
+	tree := make([]bool, len(g.edges))
+	seen := make([]bool, len(g.switches))
+	todo := make([]int32, 0, len(g.switches))
+	for root := range g.switches {
 		if seen[root] {
 			continue
 		}
 		seen[root] = true
-		for todo := []ofproto.DPID{root}; len(todo) > 0; todo = todo[1:] {
-			at := todo[0]
-			g.links(g.switches[at], func(p Port) {
-				if seen[p.Peer.DPID] {
-					return
+		for todo = append(todo[:0], int32(root)); len(todo) > 0; todo = todo[1:] {
+			edges, base := g.leaving(todo[0])
+			for j, e := range edges {
+				if seen[e.far] {
+					continue
 				}
-				seen[p.Peer.DPID] = true
-				tree[Point{at, p.No}], tree[p.Peer] = true, true
-				todo = append(todo, p.Peer.DPID)
-			})
+				seen[e.far] = true
+				back, _ := g.edgeAt(e.far, e.back)
+				tree[base+int32(j)], tree[back] = true, true
+				todo = append(todo, e.far)
+			}
 		}
 	}
 	g.span.Store(&tree)

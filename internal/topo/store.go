@@ -1,17 +1,12 @@
 package topo
 
 import (
-	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
-
-// MoveHold is how long a host must have stayed at a point before a move away from it is believed: two points that both
-// claim one address would otherwise make it flap at packet rate.
-const MoveHold = 200 * time.Millisecond
 
 // A Store holds the current Snapshot and is the only way to change it. Its zero value is not usable; see NewStore.
 type Store struct {
@@ -22,7 +17,7 @@ type Store struct {
 // NewStore returns a store that knows of nothing.
 func NewStore() *Store {
 	s := new(Store)
-	s.cur.Store(&Snapshot{Graph: newGraph(nil)})
+	s.cur.Store(&Snapshot{Graph: new(Graph)})
 	return s
 }
 
@@ -41,57 +36,44 @@ func (s *Store) edit(f func(Snapshot) *Snapshot) bool {
 	return true
 }
 
-// editSwitch publishes a changed copy of one switch; f answers false where nothing changed.
-func (s *Store) editSwitch(d ofproto.DPID, f func(*Switch) bool) bool {
-	return s.edit(func(snap Snapshot) *Snapshot {
-		old, ok := snap.switches[d]
+// SetSwitch adds a switch, or replaces what was known of it when it reconnects. Links of ports that are still there and
+// up are kept, so that a reconnection does not tear the topology; the next probes confirm them. Links of other ports are
+// forgotten at both ends, and so are hosts on ports that are gone.
+func (s *Store) SetSwitch(d ofproto.DPID, ports []Port) {
+	s.edit(func(snap Snapshot) *Snapshot {
+		old, known := snap.Switch(d)
+		all := make(map[ofproto.Port]Port, len(ports))
+		for _, p := range ports {
+			all[p.No] = p
+		}
+		if known {
+			for no, was := range old.Ports {
+				if p, ok := all[no]; ok && was.Up && p.Up {
+					all[no] = p.keep(was)
+				} else {
+					snap.unlink(d, was)
+				}
+			}
+		}
+		snap.Graph = snap.Graph.with(newSwitch(d, all))
+		snap.hosts = snap.hosts.withoutAt(d, func(no ofproto.Port) bool {
+			_, there := all[no]
+			return !there
+		})
+		return &snap
+	})
+}
+
+// RemoveSwitch forgets a switch, and with it every path over it. Its hosts are kept: their flows go on without a
+// controller. The ports of others that led to it still count as links, where no host is learnt and no broadcast goes,
+// until they are cut.
+func (s *Store) RemoveSwitch(d ofproto.DPID) {
+	s.edit(func(snap Snapshot) *Snapshot {
+		i, ok := snap.find(d)
 		if !ok {
 			return nil
 		}
-		sw := &Switch{DPID: d, Ports: maps.Clone(old.Ports)}
-		if !f(sw) {
-			return nil
-		}
-		switches := maps.Clone(snap.switches)
-		switches[d] = sw
-		snap.Graph = newGraph(switches)
-		return &snap
-	})
-}
-
-// SetSwitch adds a switch, or replaces what was known of it when it reconnects. Links of ports that are still there and
-// up are kept, so that a reconnection does not tear the topology; the next probes confirm them.
-func (s *Store) SetSwitch(d ofproto.DPID, ports []Port) {
-	s.edit(func(snap Snapshot) *Snapshot {
-		old := snap.switches[d]
-		sw := &Switch{DPID: d, Ports: make(map[ofproto.Port]Port, len(ports))}
-		for _, p := range ports {
-			if old != nil {
-				if was := old.Ports[p.No]; was.Up && p.Up {
-					p.Peer, p.delay, p.Seen = was.Peer, was.delay, was.Seen
-				}
-			}
-			sw.Ports[p.No] = p
-		}
-		switches := maps.Clone(snap.switches)
-		if switches == nil {
-			switches = make(map[ofproto.DPID]*Switch, 1)
-		}
-		switches[d] = sw
-		snap.Graph = newGraph(switches)
-		return &snap
-	})
-}
-
-// RemoveSwitch forgets a switch and all links to it. Its hosts are kept: their flows go on without a controller.
-func (s *Store) RemoveSwitch(d ofproto.DPID) {
-	s.edit(func(snap Snapshot) *Snapshot {
-		if snap.switches[d] == nil {
-			return nil
-		}
-		switches := maps.Clone(snap.switches)
-		delete(switches, d)
-		snap.Graph = newGraph(switches)
+		snap.Graph = &Graph{switches: slices.Delete(slices.Clone(snap.switches), i, i+1)}
 		return &snap
 	})
 }
@@ -99,43 +81,42 @@ func (s *Store) RemoveSwitch(d ofproto.DPID) {
 // SetPort records a port's new state. A port that goes down loses its link at once, at both ends.
 func (s *Store) SetPort(d ofproto.DPID, p Port) {
 	s.edit(func(snap Snapshot) *Snapshot {
-		old := snap.switches[d]
-		if old == nil {
+		if _, ok := snap.Switch(d); !ok {
 			return nil
 		}
-		switches := maps.Clone(snap.switches)
-		was := old.Ports[p.No]
-		if was.Up && p.Up {
-			p.Peer, p.delay, p.Seen = was.Peer, was.delay, was.Seen
-		} else if was.IsLink() {
-			unlink(switches, was.Peer, Point{d, p.No})
+		if was, _ := snap.port(Point{d, p.No}); was.Up && p.Up {
+			p = p.keep(was)
+		} else {
+			snap.unlink(d, was)
 		}
-		sw := &Switch{DPID: d, Ports: maps.Clone(old.Ports)}
-		sw.Ports[p.No] = p
-		switches[d] = sw
-		snap.Graph = newGraph(switches)
+		snap.setPort(d, p)
 		return &snap
 	})
 }
 
 // RemovePort forgets a port, its link and the hosts on it.
 func (s *Store) RemovePort(d ofproto.DPID, no ofproto.Port) {
-	s.SetPort(d, Port{No: no})
-	s.editSwitch(d, func(sw *Switch) bool {
-		delete(sw.Ports, no)
-		return true
+	s.edit(func(snap Snapshot) *Snapshot {
+		was, ok := snap.port(Point{d, no})
+		if !ok {
+			return nil
+		}
+		snap.unlink(d, was)
+		sw, _ := snap.Switch(d)
+		snap.Graph = snap.Graph.with(sw.withoutPort(no))
+		snap.forgetAt(Point{d, no})
+		return &snap
 	})
 }
 
-// unlink clears the far end of a link, if it still points back at from.
-func unlink(switches map[ofproto.DPID]*Switch, far, from Point) {
-	sw := switches[far.DPID]
-	if sw == nil || sw.Ports[far.Port].Peer != from {
-		return
-	}
-	c := &Switch{DPID: sw.DPID, Ports: maps.Clone(sw.Ports)}
-	p := c.Ports[far.Port]
-	p.Peer, p.delay = Point{}, 0
-	c.Ports[far.Port] = p
-	switches[far.DPID] = c
+// ForgetHost removes a host.
+func (s *Store) ForgetHost(mac ofproto.MAC) {
+	s.edit(func(snap Snapshot) *Snapshot {
+		h, ok := snap.Host(mac)
+		if !ok {
+			return nil
+		}
+		snap.hosts = snap.hosts.without(h)
+		return &snap
+	})
 }

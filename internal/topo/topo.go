@@ -23,30 +23,6 @@ func (p Point) String() string { return fmt.Sprintf("%v:%v", p.DPID, p.Port) }
 // MarshalText writes a point as String does, in logs and JSON.
 func (p Point) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// A Port is one physical port of a switch as the controller last heard of it.
-type Port struct {
-	No   ofproto.Port
-	MAC  ofproto.MAC
-	Name string
-	Up   bool      // administratively up and with link (§5.2.1: neither OFPPC_PORT_DOWN nor OFPPS_LINK_DOWN)
-	Seen time.Time // when it last came up; a fresh port may still turn out to be a link
-	Peer Point     // far end of the link on this port; the zero Point on an edge port
-
-	delay time.Duration // one way from here to Peer; unmeasured (0) counts as defaultDelay
-}
-
-// IsLink reports whether another known switch is on the far end of the port.
-func (p Port) IsLink() bool { return p.Peer != Point{} }
-
-// Delay is the one-way delay of the link that leaves by this port, 0 while unmeasured.
-func (p Port) Delay() time.Duration { return p.delay }
-
-// A Switch is one connected datapath. It is immutable; a change makes a new one.
-type Switch struct {
-	DPID  ofproto.DPID
-	Ports map[ofproto.Port]Port // physical ports only, never OFPP_LOCAL
-}
-
 // A Host is one network interface seen on an edge port. It is immutable; a change makes a new one.
 type Host struct {
 	MAC   ofproto.MAC
@@ -64,29 +40,19 @@ type Snapshot struct {
 
 // Host finds a host by its hardware address.
 func (s *Snapshot) Host(mac ofproto.MAC) (*Host, bool) {
-	h, ok := s.hosts.byMAC[shardOf(mac[5])][mac]
-	return h, ok
+	return s.hosts.byMAC.get(macKey(mac))
 }
 
 // HostByIP finds a host by its IPv4 address.
 func (s *Snapshot) HostByIP(ip ofproto.IPv4) (*Host, bool) {
-	h, ok := s.hosts.byIP[shardOf(ip[3])][ip]
-	return h, ok
+	return s.hosts.byIP.get(ipKey(ip))
 }
 
 // Hosts calls yield for every host, in no particular order, until it returns false.
-func (s *Snapshot) Hosts(yield func(*Host) bool) {
-	for _, shard := range s.hosts.byMAC {
-		for _, h := range shard {
-			if !yield(h) {
-				return
-			}
-		}
-	}
-}
+func (s *Snapshot) Hosts(yield func(*Host) bool) { s.hosts.byMAC.all(yield) }
 
 // NumHosts counts the known hosts.
-func (s *Snapshot) NumHosts() int { return s.hosts.n }
+func (s *Snapshot) NumHosts() int { return s.hosts.byMAC.n }
 
 // HostDelay is the one-way delay from switch d to host h, links and access line together; ok is false where no path leads.
 func (s *Snapshot) HostDelay(d ofproto.DPID, h *Host) (delay time.Duration, ok bool) {
