@@ -112,18 +112,20 @@ func describe(r measure.Run) string {
 
 // network runs net.py, which does the run, and shows how far it is.
 func (e *experiment) network(ctx context.Context, index int, r run, folder string) error {
-	spec := struct {
+	spec := struct { // what net.py reads
 		run
-		Seconds    int    `json:"seconds"`
-		Drain      int    `json:"drain_s"` // longest wait for what is queued at the end of the stream
-		Folder     string `json:"folder"`
-		Clip       string `json:"clip"`
-		Daemon     string `json:"daemon"`
-		Topologies string `json:"topologies"`
-		CDNConfig  string `json:"cdn_config"`
-		PeerConfig string `json:"peer_config"`
+		Seconds    int      `json:"seconds"`
+		Drain      int      `json:"drain_s"` // longest wait for what is queued at the end of the stream
+		Folder     string   `json:"folder"`
+		Clip       string   `json:"clip"`
+		Daemon     string   `json:"daemon"`
+		Topologies string   `json:"topologies"`
+		CDNConfig  string   `json:"cdn_config"`
+		PeerConfig string   `json:"peer_config"`
+		RelayFlags []string `json:"relay_flags"`
+		Window     int      `json:"initcwnd"`
 	}{
-		run: r, Seconds: e.plan.Seconds, Drain: e.plan.Seconds, Folder: folder, Clip: e.plan.clip(), Daemon: e.plan.Daemon,
+		run: r, RelayFlags: append([]string{}, e.plan.RelayFlags...), Window: e.plan.InitialWindow, Seconds: e.plan.Seconds, Drain: e.plan.Seconds, Folder: folder, Clip: e.plan.clip(), Daemon: e.plan.Daemon,
 		Topologies: filepath.Join(e.plan.Repo, "deploy/mininet/livestream.py"),
 		CDNConfig:  filepath.Join(e.plan.Repo, "deploy/mininet/cdn.conf"),
 		PeerConfig: filepath.Join(e.plan.Repo, "deploy/peer/nginx.conf"),

@@ -48,8 +48,11 @@ func runCommand() *cobra.Command {
 			return perform(c.Context(), p, newScreen(os.Stdout))
 		},
 	}
-	c.Flags().StringVar(&o.set, "set", o.set, "runs: lab for all, demo for the shortest pair")
+	c.Flags().StringVar(&o.set, "set", o.set, "runs: lab for all, demo for the shortest pair, or of your own as TOPOLOGY,VIEWERS")
 	c.Flags().StringVar(&o.peer, "peer", o.peer, "what serves as peer: nginx or relay")
+	c.Flags().StringVar(&o.policy, "policy", "", "only the runs under this policy (default both)")
+	c.Flags().StringArrayVar(&o.relay, "relay-flag", nil, "further flag of the relay, repeatable, as --relay-flag=--join=live")
+	c.Flags().IntVar(&o.window, "initcwnd", 0, "first congestion window of the servers' hosts, in segments (default the kernel's 10)")
 	c.Flags().IntVar(&o.seconds, "seconds", o.seconds, "length of each stream")
 	c.Flags().StringVar(&o.out, "out", o.out, "folder for results")
 	c.Flags().StringVar(&o.daemon, "daemon", o.daemon, "the ofctl-live binary")
@@ -59,8 +62,9 @@ func runCommand() *cobra.Command {
 
 // options are the run command's flags.
 type options struct {
-	set, peer, out, daemon, config string
-	seconds                        int
+	set, peer, policy, out, daemon, config string
+	relay                                  []string
+	seconds, window                        int
 }
 
 // plan checks the options and completes them; relative paths become absolute.
@@ -75,7 +79,13 @@ func (o options) plan() (plan, error) {
 	if o.seconds < 5 {
 		return plan{}, fmt.Errorf("a stream of %d s is over before a distant viewer has joined: 5 s at least", o.seconds)
 	}
-	p := plan{Seconds: o.seconds, Runs: runs}
+	if o.policy != "" {
+		if !slices.Contains(policyNames, o.policy) {
+			return plan{}, fmt.Errorf("no policy is called %q: direct and bypass are", o.policy)
+		}
+		runs = slices.DeleteFunc(runs, func(r run) bool { return r.Policy != o.policy })
+	}
+	p := plan{Seconds: o.seconds, RelayFlags: o.relay, InitialWindow: o.window, Runs: runs}
 	if p.Repo, err = repository(); err != nil {
 		return p, err
 	}

@@ -2,7 +2,7 @@
 
     /usr/bin/python3 net.py SPEC.json
 
-The caller (the Go program beside this file, see spec.go for the fields) has
+The caller (the Go program beside this file; the fields are in experiment.go) has
 started the controller already and measures from what is left in the run's
 folder: a capture of every interface that matters and facts.json. Progress goes
 to standard output, one JSON object a line. Every process started here is ended
@@ -150,13 +150,18 @@ def stream(net, spec, processes):
     viewers = spec["viewers"]
     cdn = "rtmp://%s:%d/live" % (hs.IP(), PORT)
 
+    if spec["initcwnd"]:
+        for host in (hs, hb):
+            host.cmd("ip route change 10.0.0.0/8 dev %s src %s initcwnd %d" % (
+                host.defaultIntf(), host.IP(), spec["initcwnd"]))
     nginx(processes, hs, spec["cdn_config"])
     if spec["peer"] == "nginx":
         nginx(processes, hb, spec["peer_config"])
     else:
         processes.start(hb, "relay", [
             spec["daemon"], "relay", "--listen", ":%d" % PORT,
-            "--upstream", cdn, "--push", cdn])
+            "--upstream", cdn, "--push", cdn, "--drain", "1s", "--log-format", "text"]
+            + spec["relay_flags"])
     for host in (hs, hb):
         wait_until("server on " + host.name, lambda: listening(host), 15)
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,7 +17,11 @@ type plan struct {
 	Daemon  string `json:"daemon"` // the ofctl-live binary
 	Config  string `json:"config"` // its configuration
 	Seconds int    `json:"seconds"`
-	Runs    []run  `json:"runs"`
+
+	RelayFlags    []string `json:"relay_flags"` // of ofctl-live relay, besides those it needs
+	InitialWindow int      `json:"initcwnd"`    // segments; 0 leaves the kernel's
+
+	Runs []run `json:"runs"`
 }
 
 // A run is one topology under one policy. It is also most of what net.py reads.
@@ -58,7 +64,7 @@ func plural(n int, word string) string {
 // audience returns n viewers, of different players in turn. Most join while the stream is on, half a second apart; early
 // makes the last of several wait for the broadcaster.
 func audience(n int, early bool) []viewer {
-	players := []string{"ffmpeg", "rtmpdump", "mplayer"}
+	players := []string{"rtmpdump", "ffmpeg", "mplayer"}
 	viewers := make([]viewer, n)
 	for i := range viewers {
 		viewers[i] = viewer{
@@ -96,7 +102,12 @@ func runsOf(set, peer string) ([]run, error) {
 		runs = append(runs, pair("single", 4, peer)...)
 		return append(runs, pair("multi", 4, peer)...), nil
 	}
-	return nil, fmt.Errorf("no set of runs is called %q: demo and lab are", set)
+	topology, count, _ := strings.Cut(set, ",")
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 1 || n > 100 || (topology != "single" && topology != "multi") {
+		return nil, fmt.Errorf("no set of runs is called %q: lab, demo, and such as single,8 and multi,8 are", set)
+	}
+	return pair(topology, n, peer), nil
 }
 
 // setup is how long a run takes besides its stream, until it is known better.
