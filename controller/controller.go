@@ -38,6 +38,10 @@ type Options struct {
 	Log        logrus.FieldLogger    // default: logrus's standard logger
 	Registerer prometheus.Registerer // default: none; metrics are kept and not exported
 
+	// Admit is asked once a connection has named its datapath id, before its switch is up; an error refuses it. Default: all
+	// are admitted.
+	Admit func(net.Conn, ofproto.DPID) error
+
 	KeepOrphans bool // leave a dead peer's viewers hanging, as their players may wait for its return; default: reset them
 
 	HandshakeTimeout time.Duration // accept -> up; default 10 s
@@ -57,6 +61,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Admit == nil {
+		o.Admit = func(net.Conn, ofproto.DPID) error { return nil }
 	}
 	for _, d := range []struct {
 		value *time.Duration
@@ -98,6 +105,7 @@ type Controller struct {
 	links      linkWatch
 	probes     prober
 	publishers publishers
+	diary      diary
 
 	over chan struct{} // closed when Run ends
 
@@ -120,7 +128,7 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		o: o, log: o.Log, metrics: newMetrics(o.Registerer), secret: make([]byte, 32), epoch: time.Now(),
 		topo: topo.NewStore(), switches: make(map[ofproto.DPID]*datapath), tables: make(map[ofproto.DPID]*installer),
-		conns: make(map[net.Conn]struct{}), over: make(chan struct{}),
+		conns: make(map[net.Conn]struct{}), diary: diary{log: o.Log}, over: make(chan struct{}),
 	}
 	if _, err := rand.Read(c.secret); err != nil {
 		return nil, fmt.Errorf("controller: no random key: %w", err)

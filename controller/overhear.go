@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -55,15 +57,16 @@ func (s *session) endCopying() {
 // intends notes what the client wants. A publisher is remembered, so that its next connection goes to a source that takes
 // publishers; this one stays where it is, for the peer it was sent to may well pass the stream on.
 func (s *session) intends(want stream.Intent) {
-	log := s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("app", want.App).WithField("key", want.Key)
+	fields := logrus.Fields{"app": want.App, "key": want.Key}
 	if !want.Publish {
-		log.Info("session plays")
+		s.c.diary.note(s, "session plays", fields)
 		return
 	}
-	log.Info("session publishes")
+	s.c.diary.note(s, "session publishes", fields)
 	s.c.publishers.add(s.Client, time.Now())
 	if s.peer != nil && !s.peer.Ingest {
-		log.Warn("publishes to a peer that is not configured to take publishers")
+		s.c.log.WithFields(fields).WithField("session", s.Tuple).WithField("peer", s.peer.Name).
+			Warn("published to a peer that is not configured to take publishers")
 	}
 }
 

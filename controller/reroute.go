@@ -73,7 +73,7 @@ func (s *session) replan(snap *topo.Snapshot) {
 		s.c.table(step.DPID).install(step.Rules, s.Policy, nil)
 	}
 	s.c.withdrawBut(next, old)
-	s.c.log.WithField("session", s.Tuple).Info("session rerouted")
+	s.c.diary.note(s, "session rerouted", nil)
 }
 
 // uses reports whether a session's rules receive or send by a port. Under s.mu.

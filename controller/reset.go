@@ -3,6 +3,8 @@ package controller
 import (
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -58,7 +60,7 @@ func (s *session) reset(why string) bool {
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.metrics.resets.WithLabelValues(s.Source.Name).Inc()
-	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("why", why).Info("session reset")
+	s.c.diary.note(s, "session reset", logrus.Fields{"why": why})
 	s.provoke(resetTries)
 	return true
 }

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -32,6 +34,12 @@ type session struct {
 	reading *stream.Reading // what the client says first; nil once nothing more is to be learnt
 	copying bool            // its rules copy the client's packets to the controller
 	intent  *stream.Intent  // nil while unknown
+}
+
+// servedFrom reports whether the session's source is at an address.
+func (s *session) servedFrom(ip ofproto.IPv4, port uint16) bool {
+	now := s.decided()
+	return now.Source.Address == ip && now.Source.Port == port
 }
 
 // decided is the decision as it stands.
@@ -77,25 +85,36 @@ func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 // again handles a packet of a session that its switch has no rule for: it is held while the rules are on their way, and
 // brings them back where they are gone.
 func (s *session) again(d *datapath, snap *topo.Snapshot) error {
+	back := d.tuple() != s.Tuple
 	s.mu.Lock()
 	switch s.state {
 	case pending:
 		s.held = d.hold()
+		s.held.back = back
 		s.mu.Unlock()
 		return nil
 	case resetting:
 		s.mu.Unlock()
-		s.answered(d)
+		if !back {
+			s.answered(d)
+		}
 		return nil
+	}
+	if h, ok := snap.HostByIP(s.Source.Address); ok && s.Source.MAC == (ofproto.MAC{}) {
+		s.Source.MAC = h.MAC // an earlier run decided, and left no rule that tells
 	}
 	plan, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
 	if err != nil || s.state == ended {
 		s.mu.Unlock()
+		if back {
+			return nil
+		}
 		return d.forward(snap)
 	}
 	s.seat()
 	s.setState(pending)
 	s.held = d.hold()
+	s.held.back = back
 	old := s.plan
 	s.mu.Unlock()
 	s.install(plan)
@@ -153,34 +172,52 @@ func (s *session) installed(plan steer.Plan) {
 	s.mu.Unlock()
 	s.endCopying()
 	if h != nil {
-		h.release(releaseActions(plan, h))
+		if actions := releaseActions(plan, h); actions != nil {
+			h.release(actions)
+		}
 	}
 	if news {
 		s.c.metrics.decisions.WithLabelValues(s.Policy, s.Source.Name).Inc()
-		s.c.log.WithField("session", s.Tuple).WithField("service", s.Service).WithField("policy", s.Policy).
-			WithField("source", s.Source.Name).WithField("reason", s.Reason).Info("session decided")
+		s.c.diary.note(s, "session decided", logrus.Fields{"service": s.Service, "policy": s.Policy, "reason": s.Reason})
 	}
 }
 
 // releaseActions is what the rules do to the held packet where it is held: on the client's switch, or on another that it
-// reached before.
+// reached before. It is nil for a packet on its way back that came by where no rule expects it.
 func releaseActions(plan steer.Plan, h *held) []ofproto.Action {
 	for _, step := range plan.Steps {
 		if step.DPID != h.d.dpid {
 			continue
 		}
-		for _, r := range step.Rules {
-			if r.Match.InPort == h.in {
-				return r.Actions
-			}
+		rule := step.Rules[len(step.Rules)-1] // the way there
+		if h.back {
+			rule = step.Rules[0]
 		}
+		if rule.Match.InPort == h.in {
+			return rule.Actions
+		}
+	}
+	if h.back {
+		return nil
 	}
 	return plan.Release()
 }
 
 // failed handles rules that a switch refused or was not there for. A redirected session falls back to the CDN; one that
-// cannot even be sent there is forgotten, and its client tries again.
+// cannot even be sent there is forgotten, and its client tries again. One that has begun stays as it is: nobody else could
+// go on with it. Its rules come with the switch, or with its next packet.
 func (s *session) failed(plan steer.Plan, err error) {
+	s.mu.Lock()
+	if s.state == ended || s.told {
+		if s.state == pending {
+			s.setState(active)
+		}
+		s.held = nil
+		s.mu.Unlock()
+		s.c.log.WithField("session", s.Tuple).WithError(err).Debug("rules are wished for and not in place")
+		return
+	}
+	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")
 	if s.peer == nil {
@@ -218,7 +255,7 @@ func (s *session) end(why string) {
 		return
 	}
 	s.c.withdraw(plan)
-	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithField("why", why).Info("session ended")
+	s.c.diary.note(s, "session ended", logrus.Fields{"why": why})
 }
 
 // forget ends a session and drops what is known of it.
@@ -241,7 +278,7 @@ func (s *session) park() {
 	s.since = time.Now()
 	s.mu.Unlock()
 	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != 0 })
-	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).Info("session parked")
+	s.c.diary.note(s, "session parked", nil)
 }
 
 // setState keeps the gauge true. Under mu.

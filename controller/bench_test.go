@@ -1,0 +1,135 @@
+package controller
+
+import (
+	"encoding/binary"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/policies/bypass"
+)
+
+// A rig drives one switch's connection without a network: batches go in by handleBatch, what is sent is kept.
+type rig struct {
+	c    *Controller
+	d    *datapath
+	sent []byte
+}
+
+func (r *rig) Read([]byte) (int, error)         { return 0, io.EOF }
+func (r *rig) Close() error                     { return nil }
+func (r *rig) SetWriteDeadline(time.Time) error { return nil }
+func (r *rig) Write(p []byte) (int, error)      { r.sent = append(r.sent, p...); return len(p), nil }
+
+var (
+	benchCDN   = topo.Host{MAC: ofproto.MAC{0, 0, 0, 0, 0, 2}, IP: ofproto.IPv4{10, 0, 0, 2}, At: topo.Point{DPID: 1, Port: 2}}
+	benchRelay = topo.Host{MAC: ofproto.MAC{0, 0, 0, 0, 0, 1}, IP: ofproto.IPv4{10, 0, 0, 1}, At: topo.Point{DPID: 1, Port: 1}}
+)
+
+// newRig is a switch with a CDN on port 2, a healthy relay on port 1, and room for viewers on the others.
+func newRig(tb testing.TB) *rig {
+	tb.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	policy, err := bypass.New("", 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c, err := New(Options{
+		Log: log,
+		Settings: Settings{
+			Policy:   policy,
+			Services: []stream.Service{{Name: "cdn", Address: benchCDN.IP, Port: 1935}},
+			Peers:    []stream.Peer{{Name: "hb-relay", Address: benchRelay.IP, Port: 1935}},
+		},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := &rig{c: c}
+	f := &ofproto.FeaturesReply{DatapathID: 1}
+	for no := ofproto.Port(1); no <= 4; no++ {
+		f.Ports = append(f.Ports, ofproto.PhyPort{No: no})
+	}
+	r.d = c.newDatapath(ofproto.NewConn(r, ofproto.ConnOptions{}), f, log)
+	if err := c.register(r.d); err != nil {
+		tb.Fatal(err)
+	}
+	for _, h := range []topo.Host{benchCDN, benchRelay} {
+		c.topo.Learn(h.MAC, h.IP, h.At, time.Now())
+	}
+	c.settings().peers.order[0].health.Store(&health{ok: true})
+	r.settle(tb)
+	return r
+}
+
+// settle answers the barriers among what was sent, and returns how many messages of each type there were.
+func (r *rig) settle(tb testing.TB) map[ofproto.Type]int {
+	count := make(map[ofproto.Type]int)
+	for {
+		r.d.flush()
+		var replies [][]byte
+		for b := r.sent; len(b) > 0; b = b[binary.BigEndian.Uint16(b[2:]):] {
+			t := ofproto.Type(b[1])
+			count[t]++
+			if t == ofproto.TypeBarrierRequest {
+				reply, err := ofproto.Append(nil, binary.BigEndian.Uint32(b[4:]), &ofproto.BarrierReply{})
+				if err != nil {
+					tb.Fatal(err)
+				}
+				replies = append(replies, reply)
+			}
+		}
+		r.sent = r.sent[:0]
+		if len(replies) == 0 {
+			return count
+		}
+		if err := r.d.handleBatch(replies); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// syn is a packet-in of the nth viewer's first packet to the CDN, on port 3.
+func syn(n int) []byte {
+	ip := ofproto.IPv4{10, byte(1 + n>>16), byte(n >> 8), byte(n)}
+	frame := packet.AppendTCP(nil, packet.TCP{
+		SrcMAC: [6]byte{0, 1, 0, byte(n >> 16), byte(n >> 8), byte(n)}, DstMAC: benchCDN.MAC, SrcIP: ip, DstIP: benchCDN.IP,
+		SrcPort: 40000, DstPort: 1935, Seq: 7, Flags: packet.SYN, Window: 1024,
+	})
+	b, err := ofproto.Append(nil, 0, &ofproto.PacketIn{
+		BufferID: ofproto.NoBuffer, TotalLen: uint16(len(frame)), InPort: 3, Data: frame,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// BenchmarkDecision is a viewer's first packet under bypass, to its release: two rewriting rules, a barrier, a packet-out.
+func BenchmarkDecision(b *testing.B) {
+	r := newRig(b)
+	const batch = 64
+	b.ReportAllocs()
+	var frames [][]byte
+	for n := 0; n < b.N; n++ {
+		p := n
+		ip := ofproto.IPv4{10, byte(1 + p>>16), byte(p >> 8), byte(p)}
+		r.c.topo.Learn(ofproto.MAC{0, 1, 0, byte(p >> 16), byte(p >> 8), byte(p)}, ip, topo.Point{DPID: 1, Port: 3}, time.Now())
+		if frames = append(frames, syn(p)); len(frames) == batch {
+			if err := r.d.handleBatch(frames); err != nil {
+				b.Fatal(err)
+			}
+			if got := r.settle(b); got[ofproto.TypePacketOut] < batch {
+				b.Fatalf("released %d of %d: %v", got[ofproto.TypePacketOut], batch, got)
+			}
+			frames = frames[:0]
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// diaryRate is how many sessions a second are told of one by one. A line costs more than a decision, so in a rush the rest
+// are only counted, and told of in one line; the metrics have them all.
+const diaryRate = 200
+
+// A diary logs what becomes of sessions. Its zero value is not usable: log must be set.
+type diary struct {
+	log logrus.FieldLogger
+
+	mu      sync.Mutex
+	share   bucket
+	untold  int
+	alarmed bool // a line about the untold is due
+}
+
+// note logs one line about a session, unless there are too many.
+func (j *diary) note(s *session, what string, more logrus.Fields) {
+	j.mu.Lock()
+	told := j.share.take(time.Now(), diaryRate, diaryRate)
+	if !told {
+		j.untold++
+		if !j.alarmed {
+			j.alarmed = true
+			time.AfterFunc(time.Second, j.summarise)
+		}
+	}
+	j.mu.Unlock()
+	if !told {
+		return
+	}
+	now := s.decided()
+	fields := logrus.Fields{"session": now.Tuple.String(), "source": now.Source.Name}
+	for k, v := range more {
+		fields[k] = v
+	}
+	j.log.WithFields(fields).Info(what)
+}
+
+func (j *diary) summarise() {
+	j.mu.Lock()
+	n := j.untold
+	j.untold, j.alarmed = 0, false
+	j.mu.Unlock()
+	j.log.WithField("untold", n).Info("sessions change too fast to tell of each")
+}
