@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 	byOwner := make(map[uint32][]flow.Rule)
 	for _, s := range have {
 		if r := ruleOf(s); r.Cookie.Kind() == flow.KindSession {
+			r.Notify = true // no switch reports that it was asked for
 			byOwner[r.Cookie.Owner()] = append(byOwner[r.Cookie.Owner()], r)
 		}
 	}
@@ -46,25 +48,43 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 			f = new(foundSession)
 			a.found[owner] = f
 		}
+		copied := withoutCopies(rules)
 		s, edge := c.sessionOf(rules)
 		step := steer.Step{DPID: d.dpid, Rules: rules}
-		if edge || f.session == nil {
+		if edge || copied || f.session == nil {
 			f.steps = append(f.steps, step) // the client's switch comes last in a plan
 		} else {
 			f.steps = append([]steer.Step{step}, f.steps...)
 		}
 		if s != nil && f.session == nil {
-			f.session = c.revive(s)
+			f.session = c.revive(s, active)
+		}
+		if left := c.parkedOf(rules); s == nil && left != nil && f.session == nil {
+			f.session = c.revive(left, parked)
 		}
 		if f.session != nil {
 			f.session.mu.Lock()
 			f.session.plan = steer.Plan{Steps: f.steps}
+			f.session.copying = f.session.copying || copied
 			f.session.mu.Unlock()
+			f.session.endCopying()
 		}
 	}
 	if len(byOwner) > 0 {
 		d.log.WithField("sessions", len(byOwner)).Info("sessions of an earlier run taken over")
 	}
+}
+
+// withoutCopies takes from rules what sends a copy to the controller, behind the first output, and reports whether any did:
+// what an earlier run wanted to read is lost to this one.
+func withoutCopies(rules []flow.Rule) (copied bool) {
+	for i, r := range rules {
+		out := slices.IndexFunc(r.Actions, func(a ofproto.Action) bool { return a.Type() == ofproto.ActionOutput })
+		if out >= 0 && out < len(r.Actions)-1 {
+			rules[i].Actions, copied = r.Actions[:out+1:out+1], true
+		}
+	}
+	return copied
 }
 
 // sessionOf reads a session from its rules on one switch: the one whose destination is a service is the way there, and
@@ -107,9 +127,36 @@ func (c *Controller) sessionOf(rules []flow.Rule) (s *stream.Session, edge bool)
 	return s, edge
 }
 
+// parkedOf reads a session that has fallen silent from what is left of it on its client's switch: the way back, which does
+// not expire.
+func (c *Controller) parkedOf(rules []flow.Rule) *stream.Session {
+	for _, r := range rules {
+		s := &stream.Session{
+			Tuple:  stream.Tuple{Client: r.Match.NWDst, ClientPort: r.Match.TPDst, ServicePort: r.Match.TPSrc},
+			Policy: "adopted", Reason: "decided by an earlier run", Started: time.Now(),
+			Source: stream.Source{Name: stream.CDN, Address: r.Match.NWSrc, Port: r.Match.TPSrc},
+		}
+		for _, a := range r.Actions {
+			switch a := a.(type) {
+			case ofproto.SetNWSrc:
+				s.Tuple.Service = a.IPv4
+			case ofproto.SetTPSrc:
+				s.ServicePort = a.Port
+			case ofproto.SetDLSrc:
+				s.DialedMAC = a.MAC
+			}
+		}
+		if svc, ok := c.settings().services[endpoint{s.Tuple.Service, s.ServicePort}]; ok {
+			s.Service = svc.Name
+			return s
+		}
+	}
+	return nil
+}
+
 // revive makes a session of an earlier run a session of this one.
-func (c *Controller) revive(found *stream.Session) *session {
-	s := &session{c: c, Session: *found}
+func (c *Controller) revive(found *stream.Session, state sessionState) *session {
+	s := &session{c: c, Session: *found, told: true, since: time.Now()}
 	if p, ok := c.settings().peers.byService[endpoint{found.Source.Address, found.Source.Port}]; ok {
 		s.peer, s.Source.Name = p, p.Name
 	} else if s.Redirected() {
@@ -122,8 +169,10 @@ func (c *Controller) revive(found *stream.Session) *session {
 		return s, true
 	})
 	s.mu.Lock()
-	s.seat()
-	s.setState(active)
+	if state == active {
+		s.seat()
+	}
+	s.setState(state)
 	s.mu.Unlock()
 	return s
 }

@@ -55,6 +55,22 @@ func (d *datapath) tuple() stream.Tuple {
 	return stream.Tuple{Client: p.SrcIP, ClientPort: p.SrcPort, Service: p.DstIP, ServicePort: p.DstPort}
 }
 
+// wayBack finds the session that the packet in hand is the way back of, where its source answers in another's place. The
+// switch has lost its rules; forwarded as it is, the packet would show the client an address that it never dialled.
+func (d *datapath) wayBack() (*session, bool) {
+	p, now := &d.packet.peek, d.c.settings()
+	if _, ok := now.peers.byService[endpoint{p.SrcIP, p.SrcPort}]; !ok {
+		return nil, false
+	}
+	for e := range now.services {
+		t := stream.Tuple{Client: p.DstIP, ClientPort: p.DstPort, Service: e.address, ServicePort: e.port}
+		if s, ok := d.c.sessions.Load(t); ok && s.servedFrom(p.SrcIP, p.SrcPort) {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
 // ofRelay reports whether the packet is a relay's own: it comes from a peer's host and, where a player lives there too,
 // bears the relay's mark.
 func (d *datapath) ofRelay() bool {
@@ -129,11 +145,12 @@ func (c *Controller) idleSeconds() uint16 { return uint16(c.o.SessionIdle / time
 type held struct {
 	d     *datapath
 	in    ofproto.Port
+	back  bool // from the source to the client
 	frame []byte
 }
 
 func (d *datapath) hold() *held {
-	return &held{d, d.packet.in.InPort, append([]byte(nil), d.packet.in.Data...)}
+	return &held{d: d, in: d.packet.in.InPort, frame: append([]byte(nil), d.packet.in.Data...)}
 }
 
 // release sends a held packet on with the same actions as all that follow it.

@@ -78,7 +78,7 @@ func (d *datapath) start() {
 	for _, later := range warmUp {
 		time.AfterFunc(later, d.measure)
 	}
-	d.c.probe(time.Now()) // the first viewer should not wait for the next round
+	d.c.probeThrough([]*datapath{d}, time.Now()) // the first viewer should not wait for the next round
 	d.flush()
 }
 

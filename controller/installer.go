@@ -216,18 +216,24 @@ func (t *installer) reconcile(have []ofproto.FlowStat) (sent, kept int) {
 	for _, r := range t.rules {
 		r.sent, r.acked, r.ackedAt = true, true, now
 	}
-	var missing []*installed
+	var first, then []*installed
 	for _, r := range change.Add {
 		w := t.rules[r.Key()]
 		w.sent, w.acked = false, false
-		missing = append(missing, w)
+		if r.Priority > flow.PriorityService {
+			first = append(first, w)
+		} else {
+			then = append(then, w) // a session's packet must not come up, and be forwarded as any, before its own rules are back
+		}
 	}
 	t.deleteRules(change.Delete)
-	if len(missing) > 0 {
-		_ = t.send(missing, "", func(error) {})
+	for _, missing := range [][]*installed{first, then} {
+		if len(missing) > 0 {
+			_ = t.send(missing, "", func(error) {})
+		}
 	}
 	t.out.kick()
-	return len(change.Add) + len(change.Delete), len(t.rules) - len(missing)
+	return len(change.Add) + len(change.Delete), len(t.rules) - len(change.Add)
 }
 
 // presentRules is a table as its switch reports it, pair rules left out: they are not wished for one by one, and expire by

@@ -68,6 +68,13 @@ func (e *echoes) roundTrip() time.Duration {
 	return e.rtt
 }
 
+// lastHeard is when the connection last said something.
+func (e *echoes) lastHeard() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.last
+}
+
 // state says how long the connection has been silent and how many requests it owes an answer.
 func (e *echoes) state(now time.Time) (silent time.Duration, open int) {
 	e.mu.Lock()

@@ -16,6 +16,7 @@ func hang(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{D
 func TestDeadSwitch(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		sw := l.Switch("s1")
+		one := l.watch("hv1") // goes on all the time: its peer is well, only nobody can ask it
 		sw.Intercept(hang)
 		l.after(14 * time.Second)
 		if len(l.c.Switches()) != 1 {
@@ -35,6 +36,7 @@ func TestDeadSwitch(t *testing.T) {
 		if len(l.c.Switches()) != 1 {
 			l.t.Fatal("not up again")
 		}
+		l.servedBy(one, "hv1", "hb")
 		l.servedBy(l.watch("hv1"), "hv1", "hb")
 	})
 }

@@ -318,7 +318,12 @@ func saw(h *oftest.Host, ip ofproto.IPv4) (n int) {
 	return n
 }
 
+// dump is what tells why a test fails.
 func (l *lab) dump() (text string) {
+	for _, e := range l.logs.AllEntries() {
+		line, _ := e.String()
+		text += line
+	}
 	for _, sw := range l.Switches() {
 		text += "switch " + sw.DPID().String() + "\n" + sw.DumpFlows()
 	}

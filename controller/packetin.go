@@ -42,6 +42,9 @@ func (d *datapath) packetIn(frame []byte) error {
 		if svc, ok := d.c.settings().services[endpoint{s.peek.DstIP, s.peek.DstPort}]; ok {
 			return d.connection(snap, svc)
 		}
+		if c, ok := d.wayBack(); ok {
+			return c.again(d, snap)
+		}
 	}
 	return d.forward(snap)
 }

@@ -67,7 +67,7 @@ func TestNewConnectionFromTheSamePort(t *testing.T) {
 		v.SendTCP(packet.TCP{DstIP: cdnIP, SrcPort: one.Local(), DstPort: 1935, Seq: 77, Flags: packet.SYN, Window: 1000})
 		l.after(time.Second)
 		if s := l.session(v); s.Source.Name != "cdn" || s.ISN != 77 || len(l.c.Sessions()) != 1 {
-			l.t.Errorf("%+v", s)
+			l.t.Errorf("%s from %+v: %s", s.State, s.Source, s.Reason)
 		}
 		if n := len(from(l.Host("hs"), v)); n != 1 {
 			l.t.Errorf("%d connections at the CDN, want 1", n)

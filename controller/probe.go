@@ -51,6 +51,7 @@ const seqStep = 0x10000
 
 type peerProbe struct {
 	seq    uint32
+	sent   time.Time
 	misses int
 	open   bool
 }
@@ -58,14 +59,19 @@ type peerProbe struct {
 // probe asks for every service and peer: where it is, how far, and of peers whether they serve.
 func (c *Controller) probe(now time.Time) {
 	c.expireRegistrations(now)
+	c.probeThrough(c.up(), now)
+}
+
+// probeThrough probes when only some switches have not been asked lately: whose place is unknown is asked for there.
+func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 	snap := c.topo.Load()
 	for _, ip := range c.probedHosts() {
-		c.probeHost(snap, ip)
+		c.probeHost(snap, ip, switches)
 	}
 	for _, p := range c.settings().peers.order {
 		c.probePeer(snap, p)
 	}
-	for _, d := range c.up() {
+	for _, d := range switches {
 		d.ping(now) // what is measured through a switch is only as good as what is known of the way to it
 	}
 }
@@ -88,8 +94,8 @@ func (c *Controller) probedHosts() []ofproto.IPv4 {
 	return list
 }
 
-// probeHost asks for an address at its port, or at every edge port while nobody knows where it is.
-func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4) {
+// probeHost asks for an address at its port, or at every edge port of some switches while nobody knows where it is.
+func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4, switches []*datapath) {
 	ask := packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC(c.probes.ask(ip, time.Now())), TargetIP: ip}
 	if h, ok := snap.HostByIP(ip); ok {
 		if d, ok := c.datapath(h.At.DPID); ok {
@@ -99,7 +105,7 @@ func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4) {
 		return
 	}
 	frame := packet.AppendARP(nil, ask)
-	for _, d := range c.up() {
+	for _, d := range switches {
 		sw, _ := snap.Switch(d.dpid)
 		if sw == nil {
 			continue
@@ -181,7 +187,10 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer) {
 		c.peerIs(p, &health{why: "its port is down"})
 		return
 	}
-	last, seq, misses := c.probes.next(endpoint{p.Address, p.Port})
+	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, time.Now(), c.o.ProbeInterval/2, d.echo.lastHeard())
+	if !due {
+		return
+	}
 	if misses >= probeMisses {
 		c.peerIs(p, &health{why: "no answer to probes"})
 	}
@@ -211,8 +220,10 @@ func (c *Controller) probeSegment(snap *topo.Snapshot, p *peer, h *topo.Host, sv
 	return packet.AppendTCP(nil, t)
 }
 
-// next numbers a new SYN, and counts the one before it as missed where it is still open.
-func (w *prober) next(e endpoint) (last, seq uint32, misses int) {
+// next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has spoken
+// since: of a switch that is silent itself nothing follows for its hosts. It is not due while the one before it may still
+// be under way, as when many switches come up at once.
+func (w *prober) next(e endpoint, now time.Time, underWay time.Duration, spoke time.Time) (last, seq uint32, misses int, due bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.peers == nil {
@@ -223,13 +234,16 @@ func (w *prober) next(e endpoint) (last, seq uint32, misses int) {
 		p = &peerProbe{seq: uint32(time.Now().UnixNano())}
 		w.peers[e] = p
 	}
-	if p.open {
+	if p.open && now.Sub(p.sent) < underWay {
+		return 0, 0, 0, false
+	}
+	if p.open && spoke.After(p.sent) {
 		p.misses++
 	}
-	p.open = true
+	p.open, p.sent = true, now
 	last = p.seq
 	p.seq += seqStep
-	return last, p.seq, p.misses
+	return last, p.seq, p.misses, true
 }
 
 // heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it.

@@ -16,7 +16,7 @@ func TestDirect(t *testing.T) {
 				l.t.Errorf("the peer has %d connections", n)
 			}
 			if s := l.session(l.Host("hv1")); s.State != "active" || s.Source.Name != "cdn" || s.Policy != "direct" {
-				l.t.Errorf("%+v", s)
+				l.t.Errorf("%s from %+v: %s", s.State, s.Source, s.Reason)
 			}
 		})
 	}
@@ -39,7 +39,7 @@ func TestBypass(t *testing.T) {
 				l.t.Errorf("the viewer takes %v for the CDN's address, want its own %v", mac, cdn.MAC)
 			}
 			if s := l.session(viewer); s.State != "active" || s.Source.Name != "hb" || s.Reason == "" {
-				l.t.Errorf("%+v", s)
+				l.t.Errorf("%s from %+v: %s", s.State, s.Source, s.Reason)
 			}
 			for _, f := range l.rules("s1", flow.KindSession) {
 				if f.IdleTimeout > 0 && f.IdleTimeout < 180 || f.HardTimeout != 0 {
