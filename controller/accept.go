@@ -54,7 +54,7 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 	defer c.untrack(nc)
 	_ = nc.SetReadDeadline(time.Now().Add(c.o.HandshakeTimeout))
 	conn := ofproto.NewConn(nc, ofproto.ConnOptions{WriteTimeout: writeTimeout, Now: time.Now})
-	d, early, err := c.shakeHands(conn, log)
+	d, early, err := c.shakeHands(conn, func(id ofproto.DPID) error { return c.o.Admit(nc, id) }, log)
 	settled()
 	if err != nil {
 		if errors.Is(err, errSilent) {

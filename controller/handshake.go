@@ -29,8 +29,9 @@ type greeting struct {
 }
 
 // shakeHands asks a new connection for all that must be known before its switch is up: HELLO, FEATURES, SET_CONFIG, DESC
-// statistics, its flow table, BARRIER. It returns the switch and what it said meanwhile.
-func (c *Controller) shakeHands(conn *ofproto.Conn, log logrus.FieldLogger) (*datapath, [][]byte, error) {
+// statistics, its flow table, BARRIER. It returns the switch and what it said meanwhile. Nothing is kept of one that admit
+// refuses.
+func (c *Controller) shakeHands(conn *ofproto.Conn, admit func(ofproto.DPID) error, log logrus.FieldLogger) (*datapath, [][]byte, error) {
 	g := &greeting{conn: conn}
 	if err := g.hello(); err != nil {
 		return nil, nil, err
@@ -38,6 +39,9 @@ func (c *Controller) shakeHands(conn *ofproto.Conn, log logrus.FieldLogger) (*da
 	features := new(ofproto.FeaturesReply)
 	if err := g.ask(&ofproto.FeaturesRequest{}, features); err != nil {
 		return nil, nil, err
+	}
+	if err := admit(features.DatapathID); err != nil {
+		return nil, nil, fmt.Errorf("datapath %v: %w", features.DatapathID, err)
 	}
 	config := &ofproto.SetConfig{MissSendLen: 0xffff} // nothing is buffered on the switch, so nothing may be cut
 	if err := g.send(config); err != nil {

@@ -38,7 +38,7 @@ func newController(cfg *config.Config, log *logrus.Logger, reg prometheus.Regist
 		Settings: settings, Log: log, Registerer: reg,
 		HandshakeTimeout: t.HandshakeTimeout, EchoInterval: t.EchoInterval, LLDPInterval: t.LLDPInterval,
 		ProbeInterval: t.ProbeInterval, SessionIdle: t.SessionIdleTimeout, AuditInterval: t.AuditInterval,
-		KeepOrphans: t.KeepOrphans,
+		KeepOrphans: t.KeepOrphans, Admit: pinned(t.TLS.Pins),
 	})
 	if err != nil {
 		return nil, err

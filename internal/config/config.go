@@ -6,7 +6,9 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -93,7 +95,28 @@ type TLS struct {
 	Cert     string `yaml:"cert"`
 	Key      string `yaml:"key"`
 	ClientCA string `yaml:"client_ca"` // switches must show a certificate of this authority
+
+	// Pins says which datapath id a certificate may claim, by its subject's common name; others are refused. Empty: any.
+	Pins map[string]DPID `yaml:"pins"`
 }
+
+// A DPID is a switch's datapath id, 16 hex digits in the file.
+type DPID uint64
+
+// ParseDPID reads 1 to 16 hex digits.
+func ParseDPID(s string) (DPID, error) {
+	n, err := strconv.ParseUint(s, 16, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a datapath id, up to 16 hex digits", s)
+	}
+	return DPID(n), nil
+}
+
+// String returns 16 hex digits.
+func (d DPID) String() string { return fmt.Sprintf("%016x", uint64(d)) }
+
+// MarshalText writes a DPID as the file has it.
+func (d DPID) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // Ways for a viewer of a relay to join a stream.
 const (

@@ -73,6 +73,27 @@ func list[T any](dst *[]T, zero T, elem func(*T) setter) setter {
 	}
 }
 
+// dictionary reads a mapping whose keys are the file's own, and whose values are words.
+func dictionary[T any](dst *map[string]T, parse func(string) (T, error)) setter {
+	return func(d *decoder, path string, n *yaml.Node) {
+		out, known := map[string]T{}, map[string]setter{}
+		if n.Kind == yaml.MappingNode {
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				key := n.Content[i].Value
+				known[key] = func(d *decoder, path string, n *yaml.Node) {
+					var v T
+					scalar(&v, parse)(d, path, n)
+					out[key] = v
+				}
+			}
+		}
+		object(known)(d, path, n)
+		if *dst = out; len(out) == 0 {
+			*dst = nil
+		}
+	}
+}
+
 // scalar reads one word, parsed by parse.
 func scalar[T any](dst *T, parse func(string) (T, error)) setter {
 	return func(d *decoder, path string, n *yaml.Node) {

@@ -76,6 +76,7 @@ func (c *Controller) fields() setter {
 			"cert":      scalar(&c.TLS.Cert, text),
 			"key":       scalar(&c.TLS.Key, text),
 			"client_ca": scalar(&c.TLS.ClientCA, text),
+			"pins":      dictionary(&c.TLS.Pins, ParseDPID),
 		}),
 	})
 }

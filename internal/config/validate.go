@@ -116,6 +116,8 @@ func (v *validator) controller(c *Controller) {
 		v.fail("controller.tls", "cert and key go together")
 	case t.ClientCA != "" && t.Cert == "":
 		v.fail("controller.tls.client_ca", "of no use without cert and key")
+	case len(t.Pins) > 0 && t.ClientCA == "":
+		v.fail("controller.tls.pins", "of no use without client_ca: nobody would show a certificate")
 	}
 }
 
