@@ -277,7 +277,7 @@ func (s *session) park() {
 	s.unseat()
 	s.since = time.Now()
 	s.mu.Unlock()
-	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != 0 })
+	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != steer.WayBackIdle })
 	s.c.diary.note(s, "session parked", nil)
 }
 

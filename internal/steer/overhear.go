@@ -19,6 +19,9 @@ func (p Plan) Overheard(s *stream.Session) Plan {
 	edge.Rules = slices.Clone(edge.Rules)
 	there := &edge.Rules[len(edge.Rules)-1]
 	there.Actions = append(slices.Clone(there.Actions), ofproto.SetDLDst{MAC: CopyMAC})
+	if s.Hairpin() {
+		there.Actions = append(there.Actions, ofproto.SetNWSrc{IPv4: s.Client})
+	}
 	if s.Redirected() {
 		there.Actions = append(there.Actions, ofproto.SetNWDst{IPv4: s.Tuple.Service})
 		if s.Source.Port != s.ServicePort {

@@ -18,6 +18,9 @@ const (
 	etherTypeLLDP = 0x88cc
 	protoTCP      = 6
 
+	// WayBackIdle is the idle timeout in seconds of the rule that restores what a client dialled.
+	WayBackIdle = 3600
+
 	wholePacket = 0xffff // max_len of an output to the controller: nothing is buffered on the switch
 )
 
@@ -46,8 +49,8 @@ func (p Plan) Release() []ofproto.Action {
 // the source is not the address the client dialled, the client's edge switch rewrites the way there and restores the way
 // back, so that the dialled addresses never appear twice in the network.
 //
-// Rules expire in a long silence, but for the way back on a redirecting switch: the first word after it may be the
-// source's, and bearing the source's own address it would be answered with a reset. Who plans has to remove that rule.
+// Rules expire in a long silence, the way back on a redirecting switch in a much longer one (WayBackIdle): the first word
+// after a silence may be the source's, and bearing the source's own address it would be answered with a reset.
 //
 // It fails where the client or the source is not on the map or no path leads between them.
 func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) {
@@ -75,7 +78,7 @@ func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) 
 			rules[j].Priority, rules[j].Cookie, rules[j].Idle, rules[j].Notify = flow.PrioritySession, cookie, idle, true
 		}
 		if i == 0 && s.Redirected() {
-			rules[0].Idle = 0 // see Session
+			rules[0].Idle = max(idle, WayBackIdle)
 		}
 		plan.Steps = append(plan.Steps, Step{hops[i].DPID, rules})
 	}
@@ -94,6 +97,9 @@ func place(snap *topo.Snapshot, mac ofproto.MAC, ip ofproto.IPv4) (*topo.Host, b
 // dialed is the way there on the client's switch: it matches what the client sends and makes it what the source expects.
 func dialed(s *stream.Session, h topo.Hop) flow.Rule {
 	r := flow.Rule{Match: connection(h.In, s.Client, s.ClientPort, s.Tuple.Service, s.ServicePort)}
+	if s.Hairpin() { // a host takes nothing that claims to come from itself
+		r.Actions = append(r.Actions, ofproto.SetDLSrc{MAC: s.DialedMAC}, ofproto.SetNWSrc{IPv4: s.Tuple.Service})
+	}
 	if s.Redirected() {
 		r.Actions = append(r.Actions, ofproto.SetDLDst{MAC: s.Source.MAC}, ofproto.SetNWDst{IPv4: s.Source.Address})
 		if s.Source.Port != s.ServicePort {
@@ -107,6 +113,10 @@ func dialed(s *stream.Session, h topo.Hop) flow.Rule {
 // restored is the way back on the client's switch: the source's addresses become those the client dialled.
 func restored(s *stream.Session, h topo.Hop) flow.Rule {
 	r := flow.Rule{Match: connection(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort)}
+	if s.Hairpin() { // the source answers whom it believes to speak to: the service
+		r.Match.NWDst = s.Tuple.Service
+		r.Actions = append(r.Actions, ofproto.SetDLDst{MAC: s.ClientMAC}, ofproto.SetNWDst{IPv4: s.Client})
+	}
 	if s.Redirected() {
 		r.Actions = append(r.Actions, ofproto.SetDLSrc{MAC: s.DialedMAC}, ofproto.SetNWSrc{IPv4: s.Tuple.Service})
 		if s.Source.Port != s.ServicePort {

@@ -89,6 +89,9 @@ func (s *Session) Redirected() bool {
 	return s.Source.Address != s.Tuple.Service || s.Source.Port != s.ServicePort
 }
 
+// Hairpin reports whether the client's own host serves it: its relay, reached through its switch.
+func (s *Session) Hairpin() bool { return s.Source.Address == s.Client }
+
 // A Request is a new connection to a service that wants a source.
 type Request struct {
 	Tuple
@@ -129,7 +132,8 @@ func (c Candidate) Load() float64 {
 // A View is all that a policy may look at.
 type View struct {
 	*topo.Snapshot
-	Peers []Candidate // in the configured order
+	Peers   []Candidate // in the configured order
+	Streams *Catalog    // what is live; nil: nothing is known
 }
 
 // A Choice is a policy's answer: the peer to serve from, or nil for the CDN, and why in one line.

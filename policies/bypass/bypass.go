@@ -106,8 +106,6 @@ func unusable(c *stream.Candidate, r stream.Request) string {
 		return c.Name + " is draining"
 	case c.Full():
 		return fmt.Sprintf("%s is full (%d of %d viewers)", c.Name, c.Viewers, c.MaxViewers)
-	case c.Address == r.Client:
-		return c.Name + " is the viewer itself"
 	}
 	return ""
 }
