@@ -8,19 +8,26 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
 const (
-	maxHalfOpen  = 4096             // connections that have not finished the handshake
+	maxHalfOpen  = 4096 // connections that have not finished the handshake
+	acceptRate   = 1000 // connections a second; a fleet that comes back at once spends the burst
+	acceptBurst  = maxHalfOpen
 	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is gone
 )
 
 // accept takes connections until the listener closes. Each gets a goroutine of its own.
 func (c *Controller) accept(ctx context.Context, g *errgroup.Group, l net.Listener) error {
 	halfOpen := make(chan struct{}, maxHalfOpen)
+	pace := rate.NewLimiter(acceptRate, acceptBurst)
 	for {
+		if pace.Wait(ctx) != nil {
+			return nil
+		}
 		nc, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
@@ -106,6 +113,7 @@ func (c *Controller) register(d *datapath) error {
 		old, taken := c.switches[d.dpid]
 		if !taken {
 			c.switches[d.dpid] = d
+			delete(c.left, d.dpid)
 			c.mu.Unlock()
 			c.metrics.switches.Inc()
 			d.start()
@@ -127,6 +135,7 @@ func (c *Controller) unregister(d *datapath) {
 	current := c.switches[d.dpid] == d
 	if current {
 		delete(c.switches, d.dpid)
+		c.left[d.dpid] = time.Now()
 	}
 	c.mu.Unlock()
 	if current {

@@ -23,6 +23,9 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 			return d.forward(snap) // its own switch decides; here it only passes
 		}
 	}
+	if _, known := d.c.sessions.Load(d.tuple()); !known && p.TCPFlags&packet.RST != 0 {
+		return d.forward(snap) // the last word of a connection that has ended
+	}
 	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
 	var s, replaced *session
 	fresh := false

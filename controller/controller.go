@@ -113,6 +113,7 @@ type Controller struct {
 	switches map[ofproto.DPID]*datapath  // connected and up
 	tables   map[ofproto.DPID]*installer // every switch ever seen: what its table should be
 	conns    map[net.Conn]struct{}       // all, also half-open
+	left     map[ofproto.DPID]time.Time  // switches that were up and are away, and since when
 }
 
 type endpoint struct {
@@ -128,7 +129,8 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		o: o, log: o.Log, metrics: newMetrics(o.Registerer), secret: make([]byte, 32), epoch: time.Now(),
 		topo: topo.NewStore(), switches: make(map[ofproto.DPID]*datapath), tables: make(map[ofproto.DPID]*installer),
-		conns: make(map[net.Conn]struct{}), diary: diary{log: o.Log}, over: make(chan struct{}),
+		conns: make(map[net.Conn]struct{}), left: make(map[ofproto.DPID]time.Time),
+		diary: diary{log: o.Log}, over: make(chan struct{}),
 	}
 	if _, err := rand.Read(c.secret); err != nil {
 		return nil, fmt.Errorf("controller: no random key: %w", err)
@@ -188,6 +190,11 @@ func (c *Controller) up() []*datapath {
 		list = append(list, d)
 	}
 	return list
+}
+
+func (c *Controller) isUp(id ofproto.DPID) bool {
+	_, ok := c.datapath(id)
+	return ok
 }
 
 // datapath finds a switch that is up.

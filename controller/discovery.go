@@ -53,16 +53,22 @@ func (c *Controller) discover(now time.Time) {
 	for _, d := range c.up() {
 		d.discover()
 	}
-	for _, from := range c.links.expire(now.Add(-linkMisses * c.o.LLDPInterval)) {
+	for _, from := range c.links.expire(now, linkMisses*c.o.LLDPInterval, c.isUp) {
 		c.cut(from, "no discovery packet came over it any more")
 	}
 }
 
-func (w *linkWatch) expire(before time.Time) (gone []topo.Point) {
+// expire forgets the links that have been silent for too long. One whose end is not connected cannot be heard, and is left alone:
+// it carries traffic without a controller as well as with one.
+func (w *linkWatch) expire(now time.Time, silence time.Duration, isUp func(ofproto.DPID) bool) (gone []topo.Point) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for from, l := range w.heard {
-		if l.at.Before(before) {
+		if !isUp(from.DPID) || !isUp(l.to.DPID) {
+			l.at = now // once it is back, it has time to be heard
+			continue
+		}
+		if now.Sub(l.at) > silence {
 			gone = append(gone, from)
 			delete(w.heard, from)
 		}

@@ -20,6 +20,9 @@ const maxEarly = 1024
 // errSilent says that the other side closed the connection before it said anything.
 var errSilent = errors.New("closed without a word")
 
+// errRefused says that the switch answered a request with an error message.
+var errRefused = errors.New("refused by the switch")
+
 // A greeting is a handshake in progress: one request at a time, whatever else arrives kept for later in its order.
 type greeting struct {
 	conn  *ofproto.Conn
@@ -48,7 +51,9 @@ func (c *Controller) shakeHands(conn *ofproto.Conn, admit func(ofproto.DPID) err
 		return nil, nil, err
 	}
 	desc := new(ofproto.StatsReply)
-	if err := g.ask(&ofproto.StatsRequest{Body: ofproto.DescStatsRequest{}}, desc); err != nil {
+	if err := g.ask(&ofproto.StatsRequest{Body: ofproto.DescStatsRequest{}}, desc); errors.Is(err, errRefused) {
+		log.WithError(err).Debug("no description") // a name for the log, nothing more
+	} else if err != nil {
 		return nil, nil, err
 	}
 	have, err := g.flowTable()
@@ -157,8 +162,11 @@ func (g *greeting) answer(request ofproto.Type, reply ofproto.Message) error {
 				return err
 			}
 		case h.Type == ofproto.TypeError && h.XID == g.xid:
-			_, m, err := ofproto.Decode(frame)
-			return fmt.Errorf("%v: refused by the switch: %v %w", request, m, err)
+			refusal := new(ofproto.Error)
+			if err := refusal.DecodeBody(frame[ofproto.HeaderLen:]); err != nil {
+				return fmt.Errorf("%v: %w", request, err)
+			}
+			return fmt.Errorf("%v: %w: %s", request, errRefused, refusal.Reason())
 		case len(g.early) < maxEarly:
 			g.early = append(g.early, append([]byte(nil), frame...))
 		}

@@ -85,6 +85,27 @@ func refusedPair(data []byte) (pair, bool) {
 	return pair{m.Match.DLSrc, m.Match.DLDst}, true
 }
 
+// switchMemory is how long a switch that is away stays on the map: its flows work without a controller.
+const switchMemory = time.Hour
+
+// forgetSwitches drops the switches that have been away for too long, and what their tables should have been.
+func (c *Controller) forgetSwitches(now time.Time) {
+	c.mu.Lock()
+	var gone []ofproto.DPID
+	for id, since := range c.left {
+		if now.Sub(since) > switchMemory {
+			gone = append(gone, id)
+			delete(c.left, id)
+			delete(c.tables, id)
+		}
+	}
+	c.mu.Unlock()
+	for _, id := range gone {
+		c.topo.RemoveSwitch(id)
+		c.log.WithField("dpid", id).Info("switch forgotten")
+	}
+}
+
 // housekeep forgets sessions that have been silent for very long, and compares the switches' tables with the wishes.
 func (c *Controller) housekeep(now time.Time) {
 	var old []*session
@@ -98,6 +119,7 @@ func (c *Controller) housekeep(now time.Time) {
 	for _, s := range old {
 		s.forget("silent for very long")
 	}
+	c.forgetSwitches(now)
 	for _, d := range c.up() {
 		d.auditing.ask(d, ofproto.MatchAll, now)
 	}
