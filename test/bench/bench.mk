@@ -1,0 +1,24 @@
+# The benchmark: ofctl-live and ovs-testcontroller side by side.
+
+BENCH     ?=
+BENCH_OUT ?= results/bench.json
+
+.PHONY: bench
+bench: bench-tools build ## responses a second, latency and memory beside ovs-testcontroller; two CPUs, three minutes
+	$(GO) build -o bin/bench ./test/bench
+	bin/bench -out $(BENCH_OUT) $(BENCH)
+
+.PHONY: bench-tools
+bench-tools:
+	sh deploy/install-deps.sh openvswitch-testcontroller util-linux
+
+# What load and tests stand on, the simulated switch, held against a real Open vSwitch.
+.PHONY: oftest
+oftest: oftest-tools
+	OFCTL_E2E=1 $(GO) test -count=1 -timeout 5m -v -run OpenVSwitch ./ofproto/oftest
+
+.PHONY: oftest-tools
+oftest-tools:
+	sh deploy/install-deps.sh openvswitch-switch
+
+test: oftest

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A toy is a controller that knows where everybody is without learning, and does what it is told to do wrong.
+type toy struct {
+	t     *testing.T
+	fault atomic.Int32
+	n     atomic.Uint64
+}
+
+// What a toy can do wrong.
+const (
+	nothing int32 = iota
+	wrongPort
+	wrongFrame
+	wrongRule
+	dropSome
+	twice
+	hangUp
+)
+
+func (c *toy) listen() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.serve(conn)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func (c *toy) serve(nc net.Conn) {
+	conn := ofproto.NewConn(nc, ofproto.ConnOptions{})
+	defer conn.Close()
+	_ = conn.Write(1, &ofproto.Hello{})
+	_ = conn.Write(2, &ofproto.SetConfig{MissSendLen: 0xffff})
+	for conn.Flush() == nil {
+		frames, err := conn.ReadBatch()
+		if err != nil {
+			return
+		}
+		for _, f := range frames {
+			if ofproto.Type(f[1]) != ofproto.TypePacketIn {
+				continue
+			}
+			if c.fault.Load() == hangUp {
+				return
+			}
+			var in ofproto.PacketIn
+			if err := in.DecodeBody(f[ofproto.HeaderLen:]); err != nil {
+				c.t.Error(err)
+			}
+			c.answer(conn, &in)
+		}
+	}
+}
+
+func (c *toy) answer(conn *ofproto.Conn, in *ofproto.PacketIn) {
+	var p packet.Peeked
+	if packet.Peek(in.Data, &p) != nil || p.EtherType != packet.TypeIPv4 {
+		return
+	}
+	port, rulePort, data := ofproto.Port(destPort), ofproto.Port(destPort), in.Data
+	switch c.fault.Load() {
+	case wrongPort:
+		port = 1
+	case wrongFrame:
+		data = bytes.Clone(in.Data)
+		data[20]++
+	case wrongRule:
+		rulePort = ofproto.PortFlood
+	case dropSome:
+		if c.n.Add(1)%4 == 0 {
+			return
+		}
+	case twice:
+		defer c.send(conn, in, port, data)
+	}
+	m := ofproto.MatchAll
+	m.Wildcards &^= ofproto.WildDLSrc | ofproto.WildDLDst
+	m.DLSrc, m.DLDst = p.Src, p.Dst
+	_ = conn.Write(3, &ofproto.FlowMod{Match: m, Priority: 5, BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone,
+		Actions: []ofproto.Action{ofproto.Output{Port: rulePort}}})
+	c.send(conn, in, port, data)
+}
+
+func (c *toy) send(conn *ofproto.Conn, in *ofproto.PacketIn, port ofproto.Port, data []byte) {
+	out := &ofproto.PacketOut{BufferID: in.BufferID, InPort: in.InPort, Actions: []ofproto.Action{ofproto.Output{Port: port}}}
+	if in.BufferID == ofproto.NoBuffer {
+		out.Data = data
+	}
+	_ = conn.Write(4, out)
+}
+
+// connectToy connects a few switches to a toy.
+func connectToy(t *testing.T, n int, b behind) (context.Context, *toy, []*simSwitch) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	c := &toy{t: t}
+	address := c.listen()
+	switches := make([]*simSwitch, n)
+	for i := range switches {
+		var err error
+		if switches[i], err = dialSwitch(ctx, address, i, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := warm(ctx, switches, 0); err != nil {
+		t.Fatal(err)
+	}
+	return ctx, c, switches
+}
+
+const short = 200 * time.Millisecond
+
+func TestClosedLoop(t *testing.T) {
+	for _, buffered := range []bool{false, true} {
+		ctx, _, switches := connectToy(t, 3, behind{2, buffered})
+		r, err := closedLoop(ctx, switches, 8, short, short)
+		r.quantiles()
+		if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 {
+			t.Errorf("buffered %v: %v, %q: %+v", buffered, err, r.bad(), r)
+		}
+		// What is in the middle of being handled when the time is over may be in one count and not yet in the other.
+		if n := float64(r.Responses); math.Abs(float64(r.FlowMods)-n) > n/10 || math.Abs(float64(r.latency.n)-n) > n/10 {
+			t.Errorf("buffered %v: %d flow mods, %d latencies of %d responses", buffered, r.FlowMods, r.latency.n, r.Responses)
+		}
+		if r.P50 <= 0 || r.P50 > r.P99 || r.P99 > r.P999 {
+			t.Errorf("buffered %v: %+v", buffered, r)
+		}
+	}
+}
+
+func TestOpenLoop(t *testing.T) {
+	ctx, _, switches := connectToy(t, 3, behind{2, false})
+	r, err := openLoop(ctx, switches, short, short)
+	if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 || r.FlowMods == 0 {
+		t.Errorf("%v, %q: %+v", err, r.bad(), r)
+	}
+}
+
+func TestWrongAnswersAreFound(t *testing.T) {
+	for fault, want := range map[int32]string{
+		wrongPort: "PACKET_OUT does", wrongFrame: "another frame", wrongRule: "leaves as",
+	} {
+		for _, open := range []bool{false, true} {
+			ctx, c, switches := connectToy(t, 2, behind{1, false})
+			c.fault.Store(fault)
+			var r result
+			var err error
+			if open {
+				r, err = openLoop(ctx, switches, short, short)
+			} else {
+				r, err = closedLoop(ctx, switches, 32, short, 4*short)
+			}
+			if err != nil || !strings.Contains(r.bad(), want) {
+				t.Errorf("fault %d, open %v: %v, %q, want %q", fault, open, err, r.bad(), want)
+			}
+		}
+	}
+}
+
+func TestLostAndRepeatedAnswersAreCounted(t *testing.T) {
+	ctx, c, switches := connectToy(t, 1, behind{1, false})
+	c.fault.Store(twice)
+	if r, err := closedLoop(ctx, switches, 4, short, short); err != nil || r.Unmatched == 0 {
+		t.Errorf("answered twice: %v, %+v", err, r)
+	}
+	c.fault.Store(dropSome)
+	if r, err := openLoop(ctx, switches, short, short); err != nil || r.Lost == 0 {
+		t.Errorf("some dropped, open loop: %v, %+v", err, r)
+	}
+	if r, err := closedLoop(ctx, switches, 4, short, patience+2*short); err != nil || r.Lost == 0 {
+		t.Errorf("some dropped, closed loop: %v, %+v", err, r)
+	}
+}
+
+func TestLostConnectionEndsTheRun(t *testing.T) {
+	ctx, c, switches := connectToy(t, 1, behind{1, false})
+	c.fault.Store(hangUp)
+	if _, err := closedLoop(ctx, switches, 4, short, time.Minute); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestWarmFindsAWrongController(t *testing.T) {
+	ctx, c, switches := connectToy(t, 1, behind{1, false})
+	c.fault.Store(wrongPort)
+	l := &lap{window: newWindow(switches[0], warmWindow), todo: sources}
+	if err := l.start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(ctx, switches, short, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := l.again(); err != nil || left != sources || l.last == nil {
+		t.Errorf("%d left, %v, last %v", left, err, l.last)
+	}
+	c.fault.Store(nothing)
+	for range 50 {
+		time.Sleep(lostCheck)
+		if left, _ := l.again(); left == 0 {
+			return
+		}
+	}
+	t.Error("right answers do not end it")
+}
+
+func TestEveryHostIsAmongTheFirstSlots(t *testing.T) {
+	all := slots(3, 10, false)
+	from, to, pairs := map[ofproto.MAC]bool{}, map[ofproto.MAC]bool{}, map[pair]bool{}
+	for i, s := range all {
+		if i < sources {
+			from[s.from.mac], to[s.to.mac] = true, true
+		}
+		pairs[pair{s.from.mac, s.to.mac}] = true
+		if id, ok := binary.BigEndian.Uint32(s.request[frameAt+seqAt:]), packet.Verify(s.request[frameAt:]); int(id) != i || ok == packet.ErrIPv4 {
+			t.Fatalf("slot %d has id %d: %v", i, id, ok)
+		}
+	}
+	if len(from) != sources || len(to) != 10 || len(pairs) != len(all) {
+		t.Errorf("%d sources, %d destinations, %d pairs in %d slots", len(from), len(to), len(pairs), len(all))
+	}
+}
+
+func TestSummary(t *testing.T) {
+	results := []result{
+		{Scenario: "open 16", Controller: "a", PerSecond: 30, Responses: 3, CPUMicros: 2, ResidentBytes: 10},
+		{Scenario: "open 16", Controller: "a", PerSecond: 10, Responses: 1, CPUMicros: 4, ResidentBytes: 10},
+		{Scenario: "open 16", Controller: "a", PerSecond: 20, Responses: 2, CPUMicros: 3, ResidentBytes: 10},
+		{Scenario: "open 16", Controller: "b", PerSecond: 5, Responses: 1, CPUMicros: 6, ResidentBytes: 20},
+	}
+	s := summarize(results, "a", "b")
+	if len(s) != 1 || s[0].PerSecond != 4 || s[0].CPU != 0.5 || s[0].Resident != 0.5 || s[0].Controllers["a"].Slowest != 10 ||
+		s[0].Controllers["a"].Fastest != 30 {
+		t.Errorf("%+v", s)
+	}
+	var text strings.Builder
+	(&report{Summary: s}).print(&text, []string{"a", "b"})
+	if !strings.Contains(text.String(), "x 4.00") {
+		t.Errorf("printed:\n%s", text.String())
+	}
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	sampleAnswers = 256                    // one answer in so many is checked in full
+	patience      = 2 * time.Second        // after which a request counts as lost, and another takes its place
+	maxWindow     = 64                     // a power of two: the low bits of an id tell its place in the window
+	lostCheck     = 200 * time.Millisecond // how often a window is searched for lost requests
+)
+
+// A window is the closed loop of one switch: n requests are outstanding, and each answer is replaced by a new request,
+// all those of one read in one write.
+type window struct {
+	s       *simSwitch
+	entries []entry
+	next    int // slot
+	out     []byte
+	filled  []*entry  // that out holds the requests of
+	now     time.Time // when the messages being handled were read; zero before the first answer among them
+	latency histogram
+	lost    uint64
+	stopped bool // no more requests
+}
+
+// An entry is one outstanding request.
+type entry struct {
+	id    uint32
+	slot  *slot
+	sent  time.Time
+	waits bool
+}
+
+func newWindow(s *simSwitch, n int) *window {
+	w := &window{s: s, entries: make([]entry, n)}
+	for i := range w.entries {
+		w.entries[i].id = uint32(i)
+	}
+	return w
+}
+
+// fill puts a new request into out in place of an answered one.
+func (w *window) fill(e *entry) {
+	e.id += maxWindow
+	if e.id >= 0xffffffff-maxWindow { // the highest is no buffer id
+		e.id %= maxWindow
+	}
+	e.slot = &w.s.slots[w.next]
+	w.next = (w.next + 1) % len(w.s.slots)
+	w.ask(e)
+}
+
+// ask puts the entry's request into out.
+func (w *window) ask(e *entry) {
+	e.waits = true
+	w.out = e.slot.appendRequest(w.out, e.id, w.s.buffered)
+	w.filled = append(w.filled, e)
+}
+
+// flush implements load: it sends what was filled in, in one write.
+func (w *window) flush() error {
+	w.now = time.Time{}
+	if len(w.out) == 0 {
+		return nil
+	}
+	now := time.Now()
+	for _, e := range w.filled {
+		e.sent = now
+	}
+	out := w.out
+	w.out, w.filled = w.out[:0], w.filled[:0]
+	return w.s.send(out)
+}
+
+// waiting returns the entry that an answer is for, nil if nobody waits for it.
+func (w *window) waiting(id uint32) *entry {
+	i := int(id % maxWindow)
+	if i >= len(w.entries) || w.entries[i].id != id || !w.entries[i].waits {
+		w.s.counts.unmatched.Add(1)
+		return nil
+	}
+	return &w.entries[i]
+}
+
+// answer implements load.
+func (w *window) answer(id uint32, message []byte) {
+	e := w.waiting(id)
+	if e == nil {
+		return
+	}
+	if w.now.IsZero() {
+		w.now = time.Now()
+	}
+	e.waits = false
+	w.latency.add(w.now.Sub(e.sent))
+	if n := w.s.counts.answers.Add(1); n%sampleAnswers == 0 {
+		w.s.check(message, e.slot, id)
+	}
+	if !w.stopped {
+		w.fill(e)
+	}
+}
+
+// sweep replaces requests that were never answered.
+func (w *window) sweep() error {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	for i := range w.entries {
+		if e := &w.entries[i]; e.waits && time.Since(e.sent) > patience {
+			w.lost++
+			w.fill(e)
+		}
+	}
+	return w.flush()
+}
+
+// closedLoop keeps n requests outstanding at each switch for a while, after a lead that is not measured.
+func closedLoop(ctx context.Context, switches []*simSwitch, n int, lead, length time.Duration) (result, error) {
+	windows := make([]*window, len(switches))
+	for i, s := range switches {
+		w := newWindow(s, n)
+		windows[i] = w
+		s.mu.Lock()
+		s.load = w
+		w.next = (i * len(s.slots)) / len(switches)
+		for j := range w.entries {
+			w.fill(&w.entries[j])
+		}
+		err := w.flush()
+		s.mu.Unlock()
+		if err != nil {
+			return result{}, err
+		}
+	}
+	sweep := func() error {
+		for _, w := range windows {
+			if err := w.sweep(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := wait(ctx, switches, lead, sweep); err != nil {
+		return result{}, err
+	}
+	for _, w := range windows {
+		w.s.mu.Lock()
+		w.latency, w.lost = histogram{}, 0
+		w.s.mu.Unlock()
+	}
+	before, start := total(switches), time.Now()
+	err := wait(ctx, switches, length, sweep)
+	r := total(switches).since(before, time.Since(start))
+	r.latency = new(histogram)
+	for _, w := range windows {
+		w.s.mu.Lock()
+		w.stopped = true
+		r.latency.merge(&w.latency)
+		r.Lost += w.lost
+		w.s.mu.Unlock()
+	}
+	time.Sleep(lostCheck) // the last answers
+	for _, s := range switches {
+		s.set(idle{s})
+	}
+	return r, err
+}
+
+// idle is the load of a switch that asks nothing. What still comes is nobody's.
+type idle struct{ s *simSwitch }
+
+func (i idle) answer(uint32, []byte) { i.s.counts.unmatched.Add(1) }
+func (idle) flush() error            { return nil }
+
+// wait lets time pass, calling every now and then, and fails when a connection ends.
+func wait(ctx context.Context, switches []*simSwitch, d time.Duration, every func() error) error {
+	end := time.After(d)
+	tick := time.NewTicker(lostCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			return connected(switches)
+		case <-tick.C:
+			if err := every(); err != nil {
+				return err
+			}
+			if err := connected(switches); err != nil {
+				return err
+			}
+		}
+	}
+}

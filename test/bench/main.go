@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// pinned in the environment says that this process runs on its own CPU already.
+const pinned = "OFCTL_BENCH_PINNED"
+
+func run() error {
+	binary := flag.String("binary", "bin/ofctl-live", "the ofctl-live to measure")
+	out := flag.String("out", "results/bench.json", "where to write the results")
+	rounds := flag.Int("rounds", 3, "rounds, each with every controller started anew")
+	length := flag.Duration("length", 4*time.Second, "how long each scenario is measured")
+	lead := flag.Duration("lead", time.Second, "how long each scenario runs before that")
+	buffered := flag.Bool("buffered", false, "have the switches buffer packets, as Open vSwitch no longer does")
+	dests := flag.Int("destinations", 10, "hosts behind each switch that its 1000 sources send to, up to 200")
+	only := flag.String("only", "", "measure only the controller of this name")
+	own, other := flag.Int("cpu", 0, "the CPU of the load"), flag.Int("controller-cpu", 1, "the CPU of the controller")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if *dests < 1 || *dests > 200 {
+		return fmt.Errorf("%d destinations: 1 to 200 are possible", *dests)
+	}
+	if runtime.NumCPU() < 2 && os.Getenv(pinned) == "" {
+		return fmt.Errorf("two CPUs are needed, one for the load and one for the controller")
+	}
+	if os.Getenv(pinned) == "" {
+		return pin(*own)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+
+	m := measurement{lead: *lead, length: *length, behind: behind{*dests, *buffered}, cpu: *other, progress: progress(time.Now())}
+	rep := report{Time: time.Now(), CPU: cpuModel(), Buffered: *buffered, Destinations: *dests, Rounds: *rounds, Seconds: length.Seconds()}
+	all := controllers(*binary)
+	var names []string
+	for _, c := range all {
+		names = append(names, c.name)
+	}
+	for n := 1; n <= *rounds; n++ {
+		for _, c := range all {
+			if *only != "" && c.name != *only {
+				continue
+			}
+			results, err := m.round(ctx, c, n)
+			rep.Results = append(rep.Results, results...)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	rep.Summary = summarize(rep.Results, names[0], names[1])
+	rep.print(os.Stdout, names)
+	if err := rep.write(*out); err != nil {
+		return err
+	}
+	fmt.Printf("all results: %s\n", *out)
+	for i := range rep.Results {
+		if r := &rep.Results[i]; r.bad() != "" {
+			return fmt.Errorf("round %d, %s, %s: %s", r.Round, r.Controller, r.Scenario, r.bad())
+		}
+	}
+	return nil
+}
+
+// pin runs this program again on one CPU.
+func pin(cpu int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	taskset, err := exec.LookPath("taskset")
+	if err != nil {
+		return fmt.Errorf("taskset is needed, of the package util-linux: %w", err)
+	}
+	args := append([]string{taskset, "-c", strconv.Itoa(cpu), self}, os.Args[1:]...)
+	return syscall.Exec(taskset, args, append(os.Environ(), pinned+"=1"))
+}
+
+// progress returns a function that tells what is going on.
+func progress(start time.Time) func(string) {
+	return func(what string) {
+		fmt.Fprintf(os.Stderr, "%6.1f s  %s\n", time.Since(start).Seconds(), what)
+	}
+}
+
+func cpuModel() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(info)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

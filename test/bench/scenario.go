@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// A scenario is one way to load a controller.
+type scenario struct {
+	name     string
+	switches int
+	window   int // requests outstanding per switch; 0 for the open loop
+}
+
+var scenarios = []scenario{
+	{"closed 16x1", 16, 1},
+	{"closed 1x1", 1, 1},
+	{"closed 16x32", 16, 32},
+	{"open 16", 16, 0},
+}
+
+// fleet is how many switches are connected in all scenarios; ovs-testcontroller takes no more.
+const fleet = 16
+
+// measurement is how a controller is measured.
+type measurement struct {
+	lead, length time.Duration // of each scenario: what is not measured before it, and what is
+	behind       behind
+	cpu          int // of the controller
+	progress     func(string)
+}
+
+// round measures one controller, started anew, in every scenario.
+func (m measurement) round(ctx context.Context, c controller, n int) ([]result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m.progress(fmt.Sprintf("round %d, %s: starting", n, c.name))
+	p, err := c.start(ctx, m.cpu)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	switches := make([]*simSwitch, fleet)
+	for i := range switches {
+		if switches[i], err = dialSwitch(ctx, p.address, i, m.behind); err != nil {
+			return nil, err
+		}
+	}
+	m.progress(fmt.Sprintf("round %d, %s: learning %d hosts", n, c.name, fleet*(sources+m.behind.destinations)))
+	time.Sleep(500 * time.Millisecond) // the handshakes
+	began := time.Now()
+	if err := warm(ctx, switches, time.Second); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.name, err)
+	}
+	m.progress(fmt.Sprintf("round %d, %s: learnt in %.1f s", n, c.name, time.Since(began).Seconds()))
+	var results []result
+	for _, sc := range scenarios {
+		m.progress(fmt.Sprintf("round %d, %s: %s", n, c.name, sc.name))
+		r, err := m.run(ctx, sc, p, switches[:sc.switches])
+		if err != nil {
+			return results, fmt.Errorf("%s, %s: %w", c.name, sc.name, err)
+		}
+		r.Round, r.Scenario, r.Controller = n, sc.name, c.name
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+func (m measurement) run(ctx context.Context, sc scenario, p *process, switches []*simSwitch) (result, error) {
+	pid := p.cmd.Process.Pid
+	before := total(switches)
+	cpu, own := cpuTime(pid), cpuTime(os.Getpid())
+	var r result
+	var err error
+	if sc.window > 0 {
+		r, err = closedLoop(ctx, switches, sc.window, m.lead, m.length)
+	} else {
+		r, err = openLoop(ctx, switches, m.lead, m.length)
+	}
+	// Processor time is counted from the lead to the last answer, and so are the answers it is divided by.
+	if all := total(switches).answers - before.answers; all > 0 {
+		r.CPUMicros = float64((cpuTime(pid) - cpu).Microseconds()) / float64(all)
+		r.GeneratorCPU = float64((cpuTime(os.Getpid()) - own).Microseconds()) / float64(all)
+	}
+	r.ResidentBytes = residentBytes(pid)
+	r.quantiles()
+	return r, err
+}

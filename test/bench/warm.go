@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// warmWindow is how many requests per switch are outstanding while the controller gets to know everybody.
+const warmWindow = 32
+
+// A lap asks for so many pairs that every host is in one, each until the answer is right: until then the controller did not
+// know one of the two.
+type lap struct {
+	*window
+	todo int // slots not yet answered rightly
+	last error
+}
+
+// warm has the controller learn every host of every switch, and proves that it has. Settle is how long a controller may
+// watch a new port before it uses it.
+func warm(ctx context.Context, switches []*simSwitch, settle time.Duration) error {
+	laps := make([]*lap, len(switches))
+	for i, s := range switches {
+		for j := range s.destinations {
+			if err := s.announce(destination(i, j)); err != nil {
+				return err
+			}
+		}
+		for j := range sources {
+			if err := s.announce(source(i, j)); err != nil {
+				return err
+			}
+		}
+	}
+	time.Sleep(settle)
+	for i, s := range switches {
+		laps[i] = &lap{window: newWindow(s, warmWindow), todo: sources}
+		if err := laps[i].start(); err != nil {
+			return err
+		}
+	}
+	const most = time.Minute
+	for deadline := time.Now().Add(most); ; {
+		left := 0
+		for _, l := range laps {
+			n, err := l.again()
+			if err != nil {
+				return err
+			}
+			left += n
+		}
+		if left == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			for _, l := range laps {
+				if l.last != nil {
+					return fmt.Errorf("after %v the controller still answers wrongly, for one: %w", most, l.last)
+				}
+			}
+			return fmt.Errorf("after %v %d requests are still without an answer", most, left)
+		}
+		if err := wait(ctx, switches, lostCheck/4, func() error { return nil }); err != nil {
+			return err
+		}
+	}
+	for _, s := range switches {
+		s.set(idle{s})
+	}
+	return nil
+}
+
+func (s *simSwitch) announce(h host) error {
+	m, err := ofproto.Append(nil, 0, announce(h))
+	if err != nil {
+		return err
+	}
+	return s.send(m)
+}
+
+func (l *lap) start() error {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.s.load = l
+	for i := range l.entries {
+		l.fill(&l.entries[i])
+	}
+	return l.flush()
+}
+
+// answer implements load: what is right is not asked again, what is wrong is left waiting, to be asked again.
+func (l *lap) answer(id uint32, message []byte) {
+	i := int(id % maxWindow)
+	if i >= len(l.entries) || l.entries[i].id != id || !l.entries[i].waits {
+		return // a second answer, or a late one
+	}
+	e := &l.entries[i]
+	if err := checkResponse(message, e.slot, id, l.s.buffered); err != nil {
+		l.last = err
+		return
+	}
+	e.waits = false
+	l.todo--
+	if l.todo >= len(l.entries) {
+		l.fill(e)
+	}
+}
+
+// again asks once more for what has waited too long, and returns how many slots are left.
+func (l *lap) again() (int, error) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	for i := range l.entries {
+		if e := &l.entries[i]; e.waits && time.Since(e.sent) > lostCheck {
+			e.id += maxWindow
+			l.ask(e)
+		}
+	}
+	return l.todo, l.flush()
+}
