@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,9 +39,9 @@ func TestSwitchRestart(t *testing.T) {
 func TestRing(t *testing.T) {
 	l := newLab(t)
 	switches := []*vswitch{l.vswitch("s1"), l.vswitch("s2"), l.vswitch("s3")}
-	for i := range switches {
-		l.link(switches[i], switches[(i+1)%3])
-	}
+	direct, _ := l.link(switches[0], switches[1])
+	l.link(switches[1], switches[2])
+	l.link(switches[2], switches[0])
 	var hosts []*host
 	for i, s := range switches {
 		hosts = append(hosts, l.host(fmt.Sprintf("h%d", i+1), fmt.Sprintf("10.0.0.%d", i+1), s))
@@ -64,11 +65,18 @@ func TestRing(t *testing.T) {
 		}
 	}
 
+	way := func() []flow { return switches[0].find("dl_src="+hosts[0].mac, "dl_dst="+hosts[1].mac) }
+	if rules := way(); len(rules) != 1 || !rules[0].has(fmt.Sprintf("output:%d", direct)) {
+		t.Fatalf("h1 does not reach h2 by the link that is to be cut: %v", rules)
+	}
 	lost := hosts[0].pingsWhile(hosts[1], 4*time.Second, func() {
 		run(t, l.core.command("ip", "link", "set", "s1-s2", "down"))
 	})
 	if lost >= time.Second {
 		t.Errorf("the cut cost %v of pings, want under a second", lost)
+	}
+	if rules := way(); len(rules) != 1 || rules[0].has(fmt.Sprintf("output:%d", direct)) {
+		t.Errorf("h1 reaches h2 by the link that is cut: %v", rules)
 	}
 	t.Logf("the cut cost %v", lost)
 }
@@ -88,6 +96,12 @@ func TestHostMoves(t *testing.T) {
 	})
 	if lost >= time.Second {
 		t.Errorf("the move cost %v of pings, want under a second", lost)
+	}
+	if !slices.ContainsFunc(d.list("/v1/hosts"), func(h map[string]any) bool {
+		at, _ := h["at"].(string)
+		return h["ip"] == b.ip && strings.HasPrefix(at, s2.dpid)
+	}) {
+		t.Errorf("b is not on s2: %v", d.list("/v1/hosts"))
 	}
 	t.Logf("the move cost %v", lost)
 }
