@@ -56,7 +56,7 @@ e2e: build ## end to end: real switches, players and relays; as root
 .PHONY: test-tools
 test-tools:
 	sh deploy/install-deps.sh gcc libc6-dev openvswitch-switch iproute2 iputils-ping ethtool procps util-linux \
-		ffmpeg 'nginx-core|nginx|nginx-full|nginx-extras|nginx-light' libnginx-mod-rtmp rtmpdump tcpdump prometheus
+		ffmpeg 'nginx|nginx-core' libnginx-mod-rtmp rtmpdump tcpdump prometheus
 
 .PHONY: clean
 clean: ## what make has made

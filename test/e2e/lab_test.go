@@ -77,6 +77,9 @@ func newLab(t *testing.T) *lab {
 	if os.Getenv(enabled) != "1" {
 		t.Skipf("SKIPPED: %s=1 is not set", enabled)
 	}
+	if os.Geteuid() != 0 {
+		t.Fatal("network namespaces need root")
+	}
 	for _, tool := range []string{"ovs-vswitchd", "ovs-vsctl", "nsenter", "ethtool", "ffmpeg", "nginx", "ping"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%v; deploy/install-deps.sh installs what the tests need", err)
