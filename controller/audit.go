@@ -39,7 +39,7 @@ func (t *installer) repair(have []ofproto.FlowStat, asked time.Time) (missing, s
 	change := flow.Diff(presentRules(have), t.wishes())
 	var send []*installed
 	for _, r := range change.Add {
-		if w := t.rules[r.Key()]; w.acked && w.ackedAt.Before(asked) {
+		if w := t.rules[r.Key()]; w.acked && w.ackedAt.Before(asked) || !w.sent {
 			send = append(send, w)
 		}
 	}

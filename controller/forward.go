@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
@@ -116,6 +117,44 @@ func (d *datapath) dropPairs(match func(pair, placedPair) bool) {
 	}
 	if len(gone) > 0 {
 		d.kick()
+	}
+}
+
+// evicted is how many pairs make room at once on a switch that is full.
+const evicted = 16
+
+// evictPairs deletes the rules of the pairs that were placed longest ago. Their traffic goes on by the controller.
+func (d *datapath) evictPairs() {
+	type aged struct {
+		pair
+		sent time.Time
+	}
+	d.pairMu.Lock()
+	all := make([]aged, 0, len(d.pairs))
+	for k, p := range d.pairs {
+		all = append(all, aged{k, p.sent})
+	}
+	d.pairMu.Unlock()
+	slices.SortFunc(all, func(a, b aged) int { return a.sent.Compare(b.sent) })
+	oldest := make(map[pair]bool)
+	for _, a := range all[:min(len(all), evicted)] {
+		oldest[a.pair] = true
+	}
+	d.dropPairs(func(k pair, _ placedPair) bool { return oldest[k] })
+	if len(oldest) > 0 {
+		d.log.WithField("pairs", len(oldest)).Warn("table full: rules of host pairs make room")
+		_ = d.conn.Write(d.nextXID(), &ofproto.BarrierRequest{}) // the room must be there before anything else is added
+	}
+}
+
+// pairExpired handles the switch's word that a pair's rule is gone. What we delete is forgotten before, and one that was
+// placed again since is not meant.
+func (d *datapath) pairExpired(m *ofproto.FlowRemoved) {
+	k := pair{m.Match.DLSrc, m.Match.DLDst}
+	d.pairMu.Lock()
+	defer d.pairMu.Unlock()
+	if m.Reason != ofproto.RemovedDelete && time.Since(d.pairs[k].sent) >= pairIdle*time.Second {
+		delete(d.pairs, k)
 	}
 }
 

@@ -30,6 +30,7 @@ type installer struct {
 	out    sender                   // nil while the switch is away
 	rules  map[flow.Key]*installed  // everything wished for
 	flying map[uint32]*installation // by barrier xid
+	loose  bool                     // a deletion was sent and no barrier since: what is added next might be executed before it
 	synced bool                     // this process has compared the table at least once
 }
 
@@ -98,6 +99,12 @@ func (t *installer) install(rules []flow.Rule, policy string, done func(error)) 
 
 // send writes rules and a barrier. Under mu.
 func (t *installer) send(rules []*installed, policy string, done func(error)) error {
+	if t.loose {
+		t.loose = false
+		if err := t.out.Write(t.out.reserve(1), &ofproto.BarrierRequest{}); err != nil {
+			return err
+		}
+	}
 	first := t.out.reserve(uint32(len(rules)) + 1)
 	var mod ofproto.FlowMod
 	for i, r := range rules {
@@ -175,7 +182,7 @@ func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
 		if i := xid - in.first; i < uint32(len(in.rules)) {
 			r := in.rules[i]
 			r.sent, r.acked = false, false
-			if t.rules[r.rule.Key()] == r {
+			if t.rules[r.rule.Key()] == r && !indispensable(r.rule.Cookie.Kind()) {
 				delete(t.rules, r.rule.Key())
 			}
 			if in.err == nil {
@@ -185,6 +192,28 @@ func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
 		}
 	}
 	return flow.Rule{}, false
+}
+
+// indispensable tells the rules without which a switch is blind. They are wished for whatever it says: the next audit tries
+// again.
+func indispensable(k flow.Kind) bool {
+	switch k {
+	case flow.KindLLDP, flow.KindARP, flow.KindService, flow.KindMiss:
+		return true
+	}
+	return false
+}
+
+// overdue reports whether a barrier has been out since before a time: the switch takes what is sent, and does not act.
+func (t *installer) overdue(before time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, in := range t.flying {
+		if in.sent.Before(before) {
+			return true
+		}
+	}
+	return false
 }
 
 // expired handles the switch's word that an entry is gone, and answers whether it was wished for. An entry that was
@@ -205,7 +234,7 @@ func (t *installer) expired(k flow.Key) (rule flow.Rule, wished bool) {
 func (t *installer) connect(out sender, have []ofproto.FlowStat) (sent, kept int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.out, t.synced = out, true
+	t.out, t.synced, t.loose = out, true, false
 	return t.reconcile(have)
 }
 
@@ -263,6 +292,7 @@ func (t *installer) deleteRules(keys []flow.Key) {
 	for _, k := range keys {
 		k.Delete(&mod)
 		_ = t.out.Write(t.out.reserve(1), &mod)
+		t.loose = true
 	}
 	t.metrics.flowMods.Add(float64(len(keys)))
 }

@@ -102,6 +102,11 @@ func (c *Controller) keepAlive(now time.Time) {
 			_ = d.conn.Close()
 			continue
 		}
+		if d.table.overdue(now.Add(-maxUnanswered * c.o.EchoInterval)) {
+			d.log.Warn("switch does not confirm its rules: closed")
+			_ = d.conn.Close()
+			continue
+		}
 		if rtt := d.echo.roundTrip(); rtt > 0 {
 			d.metrics.rtt.Set(rtt.Seconds())
 		}

@@ -17,9 +17,7 @@ const parkedFor = time.Hour
 func (d *datapath) removed(m *ofproto.FlowRemoved) {
 	cookie := flow.Cookie(m.Cookie)
 	if cookie.Kind() == flow.KindPair {
-		d.pairMu.Lock()
-		delete(d.pairs, pair{m.Match.DLSrc, m.Match.DLDst})
-		d.pairMu.Unlock()
+		d.pairExpired(m)
 		return
 	}
 	if !cookie.Ours() {
@@ -56,13 +54,14 @@ func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 	if rule, ok := d.table.rejected(xid, why); ok {
 		d.c.metrics.flowErrors.WithLabelValues(rule.Cookie.Kind().String()).Inc()
 		d.log.WithField("rule", rule.Match).WithField("cookie", rule.Cookie).WithError(why).Warn("rule refused")
+		if m.ErrType == ofproto.FlowModFailed && m.Code == ofproto.FlowModAllTablesFull {
+			d.evictPairs()
+		}
 		return
 	}
-	// A pair's flow mod is not kept track of by its xid; the message at fault says which it was.
-	if k, ok := refusedPair(m.Data); ok {
-		d.pairMu.Lock()
-		delete(d.pairs, k)
-		d.pairMu.Unlock()
+	// A pair's flow mod is not kept track of by its xid; the message at fault says which it was. It is not tried again at
+	// once, for it counts as just sent.
+	if _, ok := refusedPair(m.Data); ok {
 		d.c.metrics.flowErrors.WithLabelValues(flow.KindPair.String()).Inc()
 		return
 	}

@@ -125,6 +125,10 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 // install sends a plan to all its switches and waits for the last acknowledgement before anything is released.
 func (s *session) install(plan steer.Plan) {
 	s.mu.Lock()
+	if s.state == ended { // meanwhile, by a new connection from its port
+		s.mu.Unlock()
+		return
+	}
 	s.plan = plan
 	s.setState(pending)
 	s.mu.Unlock()
@@ -204,7 +208,7 @@ func releaseActions(plan steer.Plan, h *held) []ofproto.Action {
 }
 
 // failed handles rules that a switch refused or was not there for. A redirected session falls back to the CDN; one that
-// cannot even be sent there is forgotten, and its client tries again. One that has begun stays as it is: nobody else could
+// cannot even be sent there is forgotten, and its packets go on one by one. One that has begun stays as it is: nobody else could
 // go on with it. Its rules come with the switch, or with its next packet.
 func (s *session) failed(plan steer.Plan, err error) {
 	s.mu.Lock()
@@ -217,11 +221,15 @@ func (s *session) failed(plan steer.Plan, err error) {
 		s.c.log.WithField("session", s.Tuple).WithError(err).Debug("rules are wished for and not in place")
 		return
 	}
+	fallen, h := s.peer == nil, s.held
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")
-	if s.peer == nil {
+	if fallen {
 		s.forget(err.Error())
+		if h != nil {
+			h.release(releaseActions(plan, h))
+		}
 		return
 	}
 	s.fallBack(err)
@@ -250,6 +258,7 @@ func (s *session) end(why string) {
 	was, plan := s.state, s.plan
 	s.setState(ended)
 	s.unseat()
+	s.held = nil
 	s.mu.Unlock()
 	if was == ended {
 		return
