@@ -149,6 +149,10 @@ func (g *greeting) answer(request ofproto.Type, reply ofproto.Message) error {
 		if err != nil {
 			return fmt.Errorf("%v: %w", request, err)
 		}
+		if h.Version != ofproto.Version { // it agreed to 1.0 in its HELLO and does not keep to it
+			g.refuse("only OpenFlow 1.0 is spoken here")
+			return fmt.Errorf("%v: answered in version 0x%02x and not OpenFlow 1.0 (0x01)", request, h.Version)
+		}
 		switch {
 		case h.Type == reply.Type() && h.XID == g.xid:
 			if _, m, err := ofproto.Decode(frame); err != nil {
