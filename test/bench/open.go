@@ -65,14 +65,15 @@ func openLoop(ctx context.Context, switches []*simSwitch, lead, length time.Dura
 	for range switches {
 		asked += <-sent
 	}
-	for err == nil && total(switches).answers-answered < asked { // until nothing more comes
-		n := total(switches).answers
-		if err = wait(ctx, switches, patience, nothing); total(switches).answers == n {
-			break
+	got, last := total(switches).answers, time.Now()
+	for err == nil && got-answered < asked && time.Since(last) < patience { // until nothing more comes
+		err = wait(ctx, switches, lostCheck/2, nothing)
+		if n := total(switches).answers; n != got {
+			got, last = n, time.Now()
 		}
 	}
-	if got := total(switches).answers - answered; got < asked {
-		r.Lost = asked - got
+	if got-answered < asked {
+		r.Lost = asked - (got - answered)
 	}
 	for _, s := range switches {
 		s.set(idle{s})
