@@ -4,7 +4,7 @@ package bypass
 import (
 	"cmp"
 	"fmt"
-	"math"
+	"slices"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -48,43 +48,61 @@ func (Policy) Name() string { return Name }
 
 // Source answers the best peer that is healthy, has room and is on the map, or the CDN where that is no worse.
 func (p Policy) Source(v stream.View, r stream.Request) stream.Choice {
-	best, why := p.best(v, r)
-	if best.peer == nil {
+	peers, why := contenders(v, r)
+	if len(peers) == 0 {
 		return stream.Choice{Reason: "no peer: " + why}
 	}
 	cdn := distance(v, r.At, hostOf(v, r))
+	p.addLags(v, r, peers, &cdn)
+	best := slices.MinFunc(peers, p.compare)
 	if p.strategy == LeastDelay && best.loses(cdn, p.margin) {
 		return stream.Choice{Reason: fmt.Sprintf("cdn: %v; %s %v", cdn, best.peer.Name, best.reach)}
 	}
 	return stream.Choice{Peer: best.peer, Reason: fmt.Sprintf("%s: %v; cdn %v", best.peer.Name, best.reach, cdn)}
 }
 
-// contender is a peer that may serve, and how far from the viewer's switch it is.
+// contender is a peer that may serve, and how far the viewer is from it.
 type contender struct {
 	peer *stream.Candidate
 	reach
 }
 
-// best is the first of the usable peers under the strategy; why names the reason that ruled the last one out.
-func (p Policy) best(v stream.View, r stream.Request) (best contender, why string) {
+// contenders are the peers that may serve; why names the reason that ruled the last of the others out.
+func contenders(v stream.View, r stream.Request) (peers []contender, why string) {
 	why = "none configured"
 	for i := range v.Peers {
 		c := contender{peer: &v.Peers[i]}
-		if why = unusable(c.peer, r); why != "" {
+		if not := unusable(c.peer, r); not != "" {
+			why = not
 			continue
 		}
 		if c.reach = distance(v, r.At, c.peer.Host); !c.known {
 			why = c.peer.Name + " cannot be reached"
 			continue
 		}
-		if best.peer == nil || p.order(c, best) < 0 {
-			best = c
-		}
+		peers = append(peers, c)
 	}
-	return best, why
+	return peers, why
 }
 
-func (p Policy) order(a, b contender) int {
+// addLags adds how old the stream is expected to be at each source, where that can be told.
+func (p Policy) addLags(v stream.View, r stream.Request, peers []contender, cdn *reach) {
+	sources := make([]string, len(peers), len(peers)+1)
+	for i, c := range peers {
+		sources[i] = c.peer.Name
+	}
+	lags := lags(v, r, append(sources, stream.CDN), p.margin)
+	for i, lag := range lags {
+		to := cdn
+		if i < len(peers) {
+			to = &peers[i].reach
+		}
+		to.lag, to.live = lag, true
+		to.delay += lag
+	}
+}
+
+func (p Policy) compare(a, b contender) int {
 	delay := cmp.Compare(a.delay, b.delay)
 	load := cmp.Compare(a.peer.Load(), b.peer.Load())
 	if p.strategy == LeastLoaded {
@@ -105,14 +123,17 @@ func unusable(c *stream.Candidate, r stream.Request) string {
 	case c.Draining:
 		return c.Name + " is draining"
 	case c.Full():
-		return fmt.Sprintf("%s is full (%d of %d viewers)", c.Name, c.Viewers, c.MaxViewers)
+		return fmt.Sprintf("%s is full (%d viewers, %.0f kb/s)", c.Name, c.Viewers, c.Kbps)
 	}
 	return ""
 }
 
-// reach is how far a source is from the viewer's switch. The viewer's own line is left out: all sources share it.
+// reach is how far the viewer's switch is from the stream at a source. The viewer's own line is left out: all sources
+// share it.
 type reach struct {
-	delay    time.Duration // one way
+	delay    time.Duration // one way, lag included
+	lag      time.Duration // of the stream at the source
+	live     bool          // lag is known
 	known    bool          // there is a path
 	measured bool          // the source's own line has been measured
 }
@@ -124,7 +145,18 @@ func (r reach) String() string {
 	case !r.measured:
 		return "not yet measured"
 	}
-	return fmt.Sprintf("%.0f ms", math.Round(r.delay.Seconds()*1000))
+	if r.live {
+		return fmt.Sprintf("%s (%s old there)", millis(r.delay), millis(r.lag))
+	}
+	return millis(r.delay)
+}
+
+// millis writes whole milliseconds, and tenths of a few.
+func millis(d time.Duration) string {
+	if ms := d.Seconds() * 1000; ms < 9.95 {
+		return fmt.Sprintf("%.1f ms", ms)
+	}
+	return fmt.Sprintf("%.0f ms", d.Seconds()*1000)
 }
 
 func distance(v stream.View, at topo.Point, h *topo.Host) reach {

@@ -1,0 +1,265 @@
+package stream
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// A Directory gathers what is learnt of live streams: who publishes them where, which source pulls them from which, who
+// watches. It is told in events, by whoever saw something: a connection that was read, a relay that reports, a server's
+// callback. Readers get a Catalog, which never changes. The zero Directory is empty and ready; its methods may be called by
+// any goroutine.
+//
+// An event holds until a moment that its teller names, and is told again before; the zero time means until it is taken
+// back. Sources are called by their peers' names, the services' own nodes CDN.
+type Directory struct {
+	mu      sync.Mutex // one writer at a time; readers only Load
+	streams map[ID]*entry
+	watches map[Tuple]*watch
+	cur     atomic.Pointer[Catalog]
+}
+
+// An entry is one stream as the writer knows it.
+type entry struct {
+	service string
+	facts   map[string]*fact // by source
+}
+
+// A fact is a copy and why it is believed in: because somebody said so, or because somebody watches it there.
+type fact struct {
+	Copy
+	said     bool
+	reported bool // by the source itself, whose next report need not mention it any more
+	until    time.Time
+	counted  bool // Viewers is the source's own count
+	watching int  // Invariant: the number of watches of it
+}
+
+type watch struct {
+	id    ID
+	at    string
+	until time.Time
+}
+
+func lapsed(until, now time.Time) bool { return !until.IsZero() && !until.After(now) }
+
+// Load returns what is known now.
+func (d *Directory) Load() *Catalog {
+	if c := d.cur.Load(); c != nil {
+		return c
+	}
+	return &Catalog{}
+}
+
+// Publish says that a client publishes a stream to a source. Publisher is zero where nobody knows who, service "" where
+// nobody knows which.
+func (d *Directory) Publish(id ID, service, at string, publisher ofproto.IPv4, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.fact(id, at)
+	f.said, f.until = true, until
+	f.Published, f.From = true, ""
+	if publisher != (ofproto.IPv4{}) {
+		f.Publisher = publisher
+	}
+	d.serves(id, service)
+	d.refresh(id)
+}
+
+// Pull says that one source has a stream from another: it pulls it, or is sent it.
+func (d *Directory) Pull(id ID, at, from string, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pull(id, at, from, until)
+}
+
+func (d *Directory) pull(id ID, at, from string, until time.Time) {
+	f := d.fact(id, at)
+	f.said, f.until = true, until
+	f.Published, f.Publisher, f.From = false, ofproto.IPv4{}, from
+	d.refresh(id)
+}
+
+// Drop says that a source has a stream no longer, from nobody.
+func (d *Directory) Drop(id ID, at string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e, ok := d.streams[id]; ok && e.facts[at] != nil {
+		d.unsay(id, e.facts[at])
+		d.refresh(id)
+	}
+}
+
+// Watch says that a connection plays a stream from a source.
+func (d *Directory) Watch(t Tuple, id ID, service, at string, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w, ok := d.watches[t]; ok && w.id == id && w.at == at {
+		w.until = until
+		return
+	}
+	d.unwatch(t)
+	if d.watches == nil {
+		d.watches = make(map[Tuple]*watch)
+	}
+	d.watches[t] = &watch{id, at, until}
+	d.fact(id, at).watching++
+	d.serves(id, service)
+	d.refresh(id)
+}
+
+// Unwatch says that a connection has ended, whatever it played.
+func (d *Directory) Unwatch(t Tuple) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unwatch(t)
+}
+
+func (d *Directory) unwatch(t Tuple) {
+	w, ok := d.watches[t]
+	if !ok {
+		return
+	}
+	delete(d.watches, t)
+	d.streams[w.id].facts[w.at].watching--
+	d.refresh(w.id)
+}
+
+// Watched is the stream that a connection plays and the source it plays it from.
+func (d *Directory) Watched(t Tuple) (id ID, at string, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w, ok := d.watches[t]
+	if !ok {
+		return ID{}, "", false
+	}
+	return w.id, w.at, true
+}
+
+// A Reported is one stream as a relay reports it.
+type Reported struct {
+	ID
+	Viewers   int
+	Kbps      int  // kbit/s towards all its viewers
+	Published bool // to this very relay
+}
+
+// Report is a source's own list of all the streams it has. What was on its last list and is not on this one is gone; what
+// others said of it is not. With an empty list a source says farewell.
+func (d *Directory) Report(at string, list []Reported, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range d.streams {
+		f := e.facts[at]
+		if f != nil && f.reported && !slices.ContainsFunc(list, func(r Reported) bool { return r.ID == id }) {
+			d.unsay(id, f)
+			d.refresh(id)
+		}
+	}
+	for _, r := range list {
+		f := d.fact(r.ID, at)
+		f.said, f.reported, f.until = true, true, until
+		f.counted, f.Viewers, f.Kbps = true, r.Viewers, r.Kbps
+		if f.Published = r.Published; r.Published {
+			f.From = ""
+		} else if f.Publisher = (ofproto.IPv4{}); f.From == "" && at != CDN {
+			f.From = CDN
+		}
+		d.refresh(r.ID)
+	}
+}
+
+// Expire forgets what was not told again in time.
+func (d *Directory) Expire(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for t, w := range d.watches {
+		if lapsed(w.until, now) {
+			d.unwatch(t)
+		}
+	}
+	for id, e := range d.streams {
+		for _, f := range e.facts {
+			if f.said && lapsed(f.until, now) {
+				d.unsay(id, f)
+				d.refresh(id)
+			}
+		}
+	}
+}
+
+// fact finds or begins a source's fact about a stream. One that nobody has said anything else of is presumed to come from
+// the service's own node.
+func (d *Directory) fact(id ID, at string) *fact {
+	e, ok := d.streams[id]
+	if !ok {
+		if d.streams == nil {
+			d.streams = make(map[ID]*entry)
+		}
+		e = &entry{facts: make(map[string]*fact)}
+		d.streams[id] = e
+	}
+	f, ok := e.facts[at]
+	if !ok {
+		f = &fact{Copy: Copy{At: at}}
+		if at != CDN {
+			f.From = CDN
+		}
+		e.facts[at] = f
+	}
+	return f
+}
+
+// unsay takes back all that was said of a copy. Somebody may still watch it there.
+func (d *Directory) unsay(id ID, f *fact) {
+	watching := f.watching
+	delete(d.streams[id].facts, f.At)
+	if watching > 0 {
+		d.fact(id, f.At).watching = watching
+	}
+}
+
+func (d *Directory) serves(id ID, service string) {
+	if service != "" {
+		d.streams[id].service = service
+	}
+}
+
+// refresh publishes one stream as it is now.
+func (d *Directory) refresh(id ID) {
+	e := d.streams[id]
+	l := &Live{ID: id, Service: e.service}
+	for at, f := range e.facts {
+		if !f.said && f.watching == 0 {
+			delete(e.facts, at)
+			continue
+		}
+		if !f.counted {
+			f.Viewers = f.watching
+		}
+		l.Copies = append(l.Copies, f.Copy)
+		l.Viewers += f.Viewers
+	}
+	slices.SortFunc(l.Copies, func(a, b Copy) int { return strings.Compare(a.At, b.At) })
+	now := d.Load()
+	if old, ok := now.live[id]; ok && old.Service == l.Service && slices.Equal(old.Copies, l.Copies) {
+		return // only told again
+	}
+	live := maps.Clone(now.live)
+	if live == nil {
+		live = make(map[ID]*Live)
+	}
+	if len(l.Copies) > 0 {
+		live[id] = l
+	} else {
+		delete(live, id)
+		delete(d.streams, id)
+	}
+	d.cur.Store(&Catalog{live: live})
+}

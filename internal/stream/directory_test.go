@@ -1,0 +1,329 @@
+package stream
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// peerName is the name of the i-th source, the service's own node before all peers.
+func peerName(i int) string {
+	if i == 0 {
+		return CDN
+	}
+	return fmt.Sprintf("p%d", i)
+}
+
+// randomNet is a connected network with n sources and one publisher on it.
+func randomNet(rng *rand.Rand, n int) *net {
+	net := newNet()
+	switches := 1 + rng.IntN(6)
+	for sw := 2; sw <= switches; sw++ {
+		net.link(1+rng.IntN(sw-1), sw, time.Duration(1+rng.IntN(5))*10*time.Millisecond)
+	}
+	for i := range n {
+		net.host(peerName(i), 1+rng.IntN(switches), time.Duration(rng.IntN(3))*time.Millisecond)
+	}
+	net.host("bob", 1+rng.IntN(switches), 5*time.Millisecond)
+	return net
+}
+
+// TestTrees has relays ask for upstreams in any order, take any of those they are offered, drop streams and die. Whatever
+// they do, no relay is ever offered what would come in a circle, the first offer is the best there is by the map, and every
+// copy's lag is that of the one it comes from and the way between.
+func TestTrees(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		const n = 7
+		net := randomNet(rng, n)
+		m := net.Map()
+		margin := time.Duration(rng.IntN(3)) * 10 * time.Millisecond
+		var d Directory
+		key := ID{"live", "a"}
+		home := peerName(rng.IntN(n))
+		d.Publish(key, "", home, net.find("bob").IP, time.Time{})
+		for step := range 60 {
+			relay := peerName(1 + rng.IntN(n-1))
+			switch what := rng.IntN(10); {
+			case relay == home:
+			case what == 0:
+				d.Drop(key, relay)
+			case what == 1:
+				net.dead[relay] = !net.dead[relay] && rng.IntN(2) == 0
+			default:
+				before, _ := d.Load().Stream(key)
+				offers := d.Choose(key, relay, m, margin, time.Time{})
+				if err := wrongOffers(before, relay, offers, m, margin); err != nil {
+					t.Fatalf("seed %d, step %d: %v of %s: %v", seed, step, offers, describe(before), err)
+				}
+				took := offers[rng.IntN(len(offers))]
+				d.Pull(key, relay, took.Source, time.Time{})
+				after, _ := d.Load().Stream(key)
+				if lag, ok := after.Lag(relay, m); ok && lag != took.Lag {
+					t.Fatalf("seed %d, step %d: %s has a lag of %v, was offered %v", seed, step, relay, lag, took)
+				}
+			}
+			l, _ := d.Load().Stream(key)
+			for _, c := range l.Copies {
+				seen := map[string]bool{}
+				for at := c.At; at != ""; {
+					if seen[at] {
+						t.Fatalf("seed %d, step %d: a circle: %s", seed, step, describe(l))
+					}
+					seen[at] = true
+					above, _ := l.Copy(at)
+					at = above.From
+				}
+			}
+		}
+	}
+}
+
+// wrongOffers compares offers with what can be found out the long way.
+func wrongOffers(l *Live, relay string, offers []Offer, m Map, margin time.Duration) error {
+	if own, _ := l.Copy(relay); own.Published {
+		if offers != nil {
+			return fmt.Errorf("it is published there")
+		}
+		return nil
+	}
+	if len(offers) == 0 {
+		return fmt.Errorf("nothing is offered to %s", relay)
+	}
+	best, cdn := time.Duration(1<<62), time.Duration(1<<62)
+	for i := range 20 {
+		at := peerName(i)
+		lag, ok := l.Lag(at, m)
+		step, way := m.between(m.Host(at), m.Host(relay))
+		if !ok || !way || l.comesBy(at, relay) {
+			continue
+		}
+		if at == CDN {
+			cdn = lag + step
+		} else if _, there := l.Copy(at); there {
+			best = min(best, lag+step)
+		}
+	}
+	first := offers[0]
+	switch {
+	case best == 1<<62 && cdn == 1<<62: // the relay is dead: only the node is left to try
+		if first.Source != CDN || len(offers) != 1 {
+			return fmt.Errorf("nobody is reachable")
+		}
+	case cdn < 1<<62 && cdn+margin < best:
+		if first.Source != CDN || first.Lag != cdn {
+			return fmt.Errorf("the node at %v is better than %v", cdn, best)
+		}
+	case first.Source == CDN || first.Lag != best:
+		return fmt.Errorf("the best peer is at %v, the node at %v", best, cdn)
+	}
+	for i, o := range offers {
+		if o.Source == relay || l.comesBy(o.Source, relay) {
+			return fmt.Errorf("%v would come in a circle", o)
+		}
+		if slices.ContainsFunc(offers[:i], func(p Offer) bool { return p.Source == o.Source }) {
+			return fmt.Errorf("%v is offered twice", o)
+		}
+	}
+	return nil
+}
+
+// TestDirectoryAgainstModel tells a directory and two plain maps the same, and keeps old catalogs to see that they never
+// change.
+func TestDirectoryAgainstModel(t *testing.T) {
+	const seed = 5
+	rng := rand.New(rand.NewPCG(seed, 0))
+	type place struct {
+		id ID
+		at string
+	}
+	type told struct {
+		place
+		until time.Time
+	}
+	var (
+		d       Directory
+		now     = time.Unix(0, 0)
+		said    = map[place]time.Time{}
+		watches = map[Tuple]told{}
+		old     []*Catalog
+		spoken  []string
+	)
+	picture := func(c *Catalog) (s string) {
+		for _, l := range c.Streams() {
+			s += describe(l) + "\n"
+		}
+		return s
+	}
+	for step := range 5000 {
+		p := place{ID{"live", string(rune('a' + rng.IntN(4)))}, peerName(rng.IntN(4))}
+		var until time.Time
+		if rng.IntN(3) > 0 {
+			until = now.Add(time.Duration(rng.IntN(20)) * time.Second)
+		}
+		tuple := Tuple{ClientPort: uint16(rng.IntN(20))}
+		switch rng.IntN(9) {
+		case 0:
+			d.Publish(p.id, "", p.at, ofproto.IPv4{10, 0, 0, 1}, until)
+			said[p] = until
+		case 1, 2:
+			d.Pull(p.id, p.at, peerName(rng.IntN(4)), until)
+			said[p] = until
+		case 3:
+			d.Drop(p.id, p.at)
+			delete(said, p)
+		case 4, 5:
+			d.Watch(tuple, p.id, "", p.at, until)
+			watches[tuple] = told{p, until}
+		case 6:
+			d.Unwatch(tuple)
+			delete(watches, tuple)
+		default:
+			now = now.Add(time.Second)
+			d.Expire(now)
+			maps.DeleteFunc(said, func(_ place, until time.Time) bool { return lapsed(until, now) })
+			maps.DeleteFunc(watches, func(_ Tuple, w told) bool { return lapsed(w.until, now) })
+		}
+		want := map[place]int{}
+		for p := range said {
+			want[p] = 0
+		}
+		for _, w := range watches {
+			want[w.place]++
+		}
+		got := map[place]int{}
+		for _, l := range d.Load().Streams() {
+			sum := 0
+			for _, c := range l.Copies {
+				got[place{l.ID, c.At}] = c.Viewers
+				sum += c.Viewers
+			}
+			if sum != l.Viewers || len(l.Copies) == 0 {
+				t.Fatalf("seed %d, step %d: %s", seed, step, describe(l))
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("seed %d, step %d: got %v, want %v", seed, step, got, want)
+		}
+		if id, at, ok := d.Watched(tuple); ok != (watches[tuple].at != "") || id != watches[tuple].id || at != watches[tuple].at {
+			t.Fatalf("seed %d, step %d: %v watches %v at %s, %v", seed, step, tuple, id, at, ok)
+		}
+		if step%100 == 0 {
+			old = append(old, d.Load())
+			spoken = append(spoken, picture(d.Load()))
+		}
+	}
+	for i, c := range old {
+		c.once, c.ranked = sync.Once{}, nil // look afresh
+		if now := picture(c); now != spoken[i] {
+			t.Errorf("seed %d, catalog %d says\n%safter it said\n%s", seed, i, now, spoken[i])
+		}
+	}
+	if len(d.streams) > 4 || len(d.watches) > 20 {
+		t.Errorf("%d streams and %d watches are kept", len(d.streams), len(d.watches))
+	}
+}
+
+// TestToldAgain: what is only told again makes no new catalog, so that renewals cost their readers nothing.
+func TestToldAgain(t *testing.T) {
+	var d Directory
+	key, at := ID{"live", "a"}, time.Unix(1, 0)
+	tell := func() {
+		d.Publish(key, "svc", "p1", ofproto.IPv4{10, 0, 0, 1}, at)
+		d.Pull(key, CDN, "p1", at)
+		d.Watch(Tuple{ClientPort: 1}, key, "svc", "p1", at)
+		d.Report("p2", []Reported{{ID: key, Viewers: 3}}, at)
+	}
+	tell()
+	before := d.Load()
+	at = time.Unix(2, 0)
+	tell()
+	d.Expire(time.Unix(1, 5e8))
+	if d.Load() != before {
+		t.Error("nothing is new, but the catalog is")
+	}
+	if l, _ := before.Stream(key); l.Service != "svc" || l.Viewers != 4 {
+		t.Errorf("%+v", l)
+	}
+	var none *Catalog
+	if _, ok := none.Stream(key); ok || none.Streams() != nil || new(Directory).Load().Streams() != nil {
+		t.Error("nothing knows something")
+	}
+}
+
+// TestDirectoryAtOnce is for the race detector: everybody tells and reads at the same time.
+func TestDirectoryAtOnce(t *testing.T) {
+	var d Directory
+	net := randomNet(rand.New(rand.NewPCG(1, 1)), 5)
+	m := net.Map()
+	var all sync.WaitGroup
+	for w := range 4 {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(w), 0))
+			for i := range 500 {
+				key, at := ID{"live", string(rune('a' + rng.IntN(3)))}, peerName(1+rng.IntN(4))
+				until := time.Unix(int64(i), 0)
+				d.Choose(key, at, m, 0, until)
+				d.Watch(Tuple{ClientPort: uint16(rng.IntN(50))}, key, "", at, until)
+				d.Report(at, []Reported{{ID: key, Viewers: i}}, until)
+				for _, l := range d.Load().Streams() {
+					l.Upstreams(at, m, 0)
+				}
+				d.Expire(time.Unix(int64(i-10), 0))
+			}
+		})
+	}
+	all.Wait()
+	d.Expire(time.Unix(1<<40, 0))
+	if len(d.streams)+len(d.watches)+len(d.Load().Streams()) != 0 {
+		t.Errorf("left: %v, %v", d.streams, d.watches)
+	}
+}
+
+// crowd is a directory of many streams and viewers.
+func crowd(streams, peers, viewers int) *Directory {
+	var d Directory
+	for i := range streams {
+		key := ID{"live", fmt.Sprint(i)}
+		d.Publish(key, "", CDN, ofproto.IPv4{}, time.Time{})
+		for p := range 5 {
+			d.Pull(key, peerName(1+(i+p*7)%peers), CDN, time.Time{})
+		}
+	}
+	for i := range viewers {
+		d.Watch(Tuple{ClientPort: uint16(i), Client: ofproto.IPv4{10, 0, byte(i >> 16), 0}},
+			ID{"live", fmt.Sprint(i % streams)}, "", peerName(1+i%peers), time.Time{})
+	}
+	return &d
+}
+
+// BenchmarkWatch has a viewer come and go among 10,000 of 500 streams.
+func BenchmarkWatch(b *testing.B) {
+	d := crowd(500, 50, 10_000)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i++
+		t := Tuple{ClientPort: 1, Client: ofproto.IPv4{11}}
+		d.Watch(t, ID{"live", fmt.Sprint(i % 500)}, "", "p1", time.Time{})
+		d.Unwatch(t)
+	}
+}
+
+func BenchmarkChoose(b *testing.B) {
+	d := crowd(500, 50, 0)
+	net := randomNet(rand.New(rand.NewPCG(1, 1)), 51)
+	m := net.Map()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i++
+		d.Choose(ID{"live", fmt.Sprint(i % 500)}, peerName(1+i%50), m, 0, time.Time{})
+	}
+}

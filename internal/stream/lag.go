@@ -1,0 +1,218 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+)
+
+// A Map says where sources and hosts are.
+type Map struct {
+	*topo.Snapshot
+	// Host is where a source is; nil for one that is not on the map, or that should not be counted on.
+	Host func(source string) *topo.Host
+}
+
+// between is the one-way delay from one host's network card to another's; access lines that were not measured count
+// nothing.
+func (m Map) between(a, b *topo.Host) (time.Duration, bool) {
+	if a == nil || b == nil {
+		return 0, false
+	}
+	if a.MAC == b.MAC {
+		return 0, true
+	}
+	links, ok := m.Delay(a.At.DPID, b.At.DPID)
+	return a.Delay + links + b.Delay, ok
+}
+
+// Lag is how old the stream is at a source that has it, or is bound to: the delay from its publisher along the sources
+// through which it comes. A publisher that nobody knows counts nothing, which is the same for all copies. The service's own
+// node has every stream: from the source where it is published, or else from outside. False: the source has no copy, or
+// it comes from where there is none, or in a circle, or over what is not on the map.
+func (l *Live) Lag(at string, m Map) (lag time.Duration, ok bool) {
+	for range len(l.Copies) + 2 {
+		c, _ := l.Copy(at)
+		from := c.From
+		switch {
+		case c.Published:
+			p, _ := m.HostByIP(c.Publisher)
+			line, _ := m.between(p, m.Host(at))
+			return lag + line, true
+		case from != "":
+		case at != CDN:
+			return 0, false
+		default:
+			if from = l.published(); from == "" {
+				return lag, true
+			}
+		}
+		step, ok := m.between(m.Host(from), m.Host(at))
+		if !ok {
+			return 0, false
+		}
+		lag += step
+		at = from
+	}
+	return 0, false
+}
+
+// published is the first source where the stream is published, "" for none.
+func (l *Live) published() string {
+	for _, c := range l.Copies {
+		if c.Published {
+			return c.At
+		}
+	}
+	return ""
+}
+
+// comesBy reports whether a source has its copy by way of another, or is that other.
+func (l *Live) comesBy(at, other string) bool {
+	for range len(l.Copies) + 2 {
+		if at == other {
+			return true
+		}
+		c, _ := l.Copy(at)
+		switch {
+		case c.From != "":
+			at = c.From
+		case at == CDN && !c.Published:
+			at = l.published()
+		default:
+			return false
+		}
+	}
+	return true // a circle: nobody should join it
+}
+
+// An arrival is a copy that others can be sent to.
+type arrival struct {
+	at      string
+	host    *topo.Host
+	lag     time.Duration
+	viewers int
+}
+
+// arrivals are the copies whose place and lag are known, that of the service's own node among them.
+func (l *Live) arrivals(m Map) []arrival {
+	list := make([]arrival, 0, len(l.Copies)+1)
+	add := func(c Copy) {
+		host := m.Host(c.At)
+		if lag, ok := l.Lag(c.At, m); ok && host != nil {
+			list = append(list, arrival{c.At, host, lag, c.Viewers})
+		}
+	}
+	for _, c := range l.Copies {
+		add(c)
+	}
+	if _, there := l.Copy(CDN); !there {
+		add(Copy{At: CDN})
+	}
+	return list
+}
+
+// An Offer is a source that a relay may have a stream from.
+type Offer struct {
+	Source string
+	Lag    time.Duration // of the stream at the relay that takes it; 0 where nobody knows the way
+}
+
+// An offer is an Offer with what it is compared by.
+type offer struct {
+	Offer
+	*arrival
+	cost time.Duration // lag, and margin
+}
+
+func (o offer) compare(p offer) int {
+	return cmp.Or(cmp.Compare(o.cost, p.cost), cmp.Compare(o.viewers, p.viewers), strings.Compare(o.Source, p.Source))
+}
+
+// offers shows each of the arrivals that a relay at a place may take.
+func (l *Live) offers(relay string, from []arrival, m Map, margin time.Duration, yield func(offer)) {
+	host := m.Host(relay)
+	for i := range from {
+		a := &from[i]
+		step, ok := m.between(a.host, host)
+		if !ok || l.comesBy(a.at, relay) {
+			continue
+		}
+		o := offer{Offer{a.at, a.lag + step}, a, a.lag + step}
+		if a.at == CDN {
+			o.cost += margin + 1 // at the very margin a peer still serves
+		}
+		yield(o)
+	}
+}
+
+// Upstreams lists where a relay may have the stream from, best first: the least lag at the relay, ties by fewer viewers,
+// then by name. The service's own node is only better than a peer by more than margin, since its line is everybody's.
+//
+// Nothing ever comes in a circle: no source is offered that has its own copy by way of the relay; and none but the first
+// that has its copy no sooner than the relay will, for two such could end up waiting for each other. Nothing is offered
+// to the relay where the stream is published. The service's own node is offered even where nobody knows the way to it.
+func (l *Live) Upstreams(relay string, m Map, margin time.Duration) []Offer {
+	if own, _ := l.Copy(relay); own.Published {
+		return nil
+	}
+	var all []offer
+	l.offers(relay, l.arrivals(m), m, margin, func(o offer) { all = append(all, o) })
+	slices.SortFunc(all, offer.compare)
+	var list []Offer
+	last := l.comesBy(CDN, relay)
+	for _, o := range all {
+		if len(list) > 0 && o.Source != CDN && o.lag >= all[0].Lag {
+			continue
+		}
+		list = append(list, o.Offer)
+		last = last || o.Source == CDN
+	}
+	if !last {
+		list = append(list, Offer{Source: CDN})
+	}
+	return list
+}
+
+// Expected is the stream's lag at each of the sources: of the copy that is there, or of the one there will be when the
+// source takes the best of its Upstreams. False where that is not known of one of them, so that they cannot be compared.
+func (l *Live) Expected(sources []string, m Map, margin time.Duration) (lags []time.Duration, ok bool) {
+	arrivals := l.arrivals(m)
+	lags = make([]time.Duration, len(sources))
+	for i, source := range sources {
+		if lags[i], ok = l.Lag(source, m); ok {
+			continue
+		}
+		var best offer
+		l.offers(source, arrivals, m, margin, func(o offer) {
+			if best.arrival == nil || o.compare(best) < 0 {
+				best = o
+			}
+		})
+		if best.arrival == nil {
+			return nil, false
+		}
+		lags[i] = best.Lag
+	}
+	return lags, true
+}
+
+// Choose answers Upstreams of a stream and notes at once that the relay takes the first of them, so that of two relays
+// that ask at the same time neither is sent to wait for the other. What is noted holds until then; the relay's next report
+// confirms it. The map is asked under the directory's lock.
+func (d *Directory) Choose(id ID, relay string, m Map, margin time.Duration, until time.Time) []Offer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l, ok := d.Load().Stream(id)
+	if !ok {
+		l = &Live{ID: id}
+	}
+	offers := l.Upstreams(relay, m, margin)
+	if len(offers) > 0 {
+		d.pull(id, relay, offers[0].Source, until)
+	}
+	return offers
+}

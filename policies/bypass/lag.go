@@ -1,0 +1,64 @@
+package bypass
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+)
+
+// likely is how many streams, those with the most viewers, stand for all that a viewer may ask for. Every one of them costs
+// a look at each peer for each new connection.
+const likely = 8
+
+// lags is how old the stream will be at each of the sources, as far as can be told at a SYN, which does not name it: the
+// mean over the service's most watched streams, each weighing as much as it has viewers, and one more. A stream of which
+// the lag at one of the sources is not known says nothing. Nil: nothing is known, or the client is there to publish.
+func lags(v stream.View, r stream.Request, sources []string, margin time.Duration) []time.Duration {
+	streams := v.Streams.Streams()
+	if len(streams) == 0 || r.Publishes {
+		return nil
+	}
+	var (
+		m     = mapOf(v, r)
+		sums  = make([]time.Duration, len(sources))
+		total time.Duration
+		left  = likely
+	)
+	for _, l := range streams {
+		if l.Service != "" && l.Service != r.Service.Name {
+			continue
+		}
+		if left--; left < 0 {
+			break
+		}
+		lags, ok := l.Expected(sources, m, margin)
+		if !ok {
+			continue
+		}
+		weight := time.Duration(l.Viewers + 1)
+		total += weight
+		for i, lag := range lags {
+			sums[i] += weight * lag
+		}
+	}
+	if total == 0 {
+		return nil
+	}
+	for i := range sums {
+		sums[i] /= total
+	}
+	return sums
+}
+
+// mapOf is where the sources are, as far as streams can be had from them.
+func mapOf(v stream.View, r stream.Request) stream.Map {
+	hosts := make(map[string]*topo.Host, len(v.Peers)+1)
+	for i := range v.Peers {
+		if p := &v.Peers[i]; p.Healthy {
+			hosts[p.Name] = p.Host
+		}
+	}
+	hosts[stream.CDN] = hostOf(v, r)
+	return stream.Map{Snapshot: v.Snapshot, Host: func(source string) *topo.Host { return hosts[source] }}
+}
