@@ -13,9 +13,13 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-// maxEarly bounds what a switch may say of its own accord before it is up; a switch under load floods packet-ins from its
-// first moment.
-const maxEarly = 1024
+const (
+	// maxEarly bounds what a switch may say of its own accord before it is up, in bytes; a switch under load floods
+	// packet-ins from its first moment.
+	maxEarly = 1 << 20
+	// maxTable is how many entries of ours a switch may say it has. Whoever says more of them is not a switch.
+	maxTable = 1 << 20
+)
 
 // errSilent says that the other side closed the connection before it said anything.
 var errSilent = errors.New("closed without a word")
@@ -29,6 +33,7 @@ type greeting struct {
 	batch [][]byte
 	xid   uint32
 	early [][]byte
+	bytes int // in early
 }
 
 // shakeHands asks a new connection for all that must be known before its switch is up: HELLO, FEATURES, SET_CONFIG, DESC
@@ -69,7 +74,7 @@ func (c *Controller) shakeHands(conn *ofproto.Conn, admit func(ofproto.DPID) err
 	if s, ok := desc.Body.(ofproto.DescStats); ok {
 		d.software = s.Manufacturer + " " + s.Hardware + " " + s.Software
 	}
-	return d, g.early, nil
+	return d, append(g.early, g.batch...), nil // what came right behind the barrier reply is behind it still
 }
 
 // hello exchanges versions. Only OpenFlow 1.0 is spoken: a switch that lists its versions and does not list that one, or
@@ -171,8 +176,9 @@ func (g *greeting) answer(request ofproto.Type, reply ofproto.Message) error {
 				return fmt.Errorf("%v: %w", request, err)
 			}
 			return fmt.Errorf("%v: %w: %s", request, errRefused, refusal.Reason())
-		case len(g.early) < maxEarly:
+		case g.bytes+len(frame) <= maxEarly:
 			g.early = append(g.early, append([]byte(nil), frame...))
+			g.bytes += len(frame)
 		}
 	}
 }
@@ -203,6 +209,9 @@ func (g *greeting) flowTable() ([]ofproto.FlowStat, error) {
 			return nil, fmt.Errorf("flow table: answer of kind %v", reply.Body.Kind())
 		}
 		all = append(all, part...)
+		if len(all) > maxTable {
+			return nil, fmt.Errorf("flow table: more than %d entries", maxTable)
+		}
 		if reply.Flags&ofproto.StatsMore == 0 {
 			return all, nil
 		}

@@ -36,6 +36,10 @@ func (r *tableRead) part(xid uint32, m *ofproto.StatsReply) (have []ofproto.Flow
 		return nil, time.Time{}, false
 	}
 	r.have = append(r.have, entries...)
+	if len(r.have) > maxTable { // this answer has no end
+		r.have, r.xid = nil, 0
+		return nil, time.Time{}, false
+	}
 	if m.Flags&ofproto.StatsMore != 0 {
 		return nil, time.Time{}, false
 	}
