@@ -131,6 +131,7 @@ func (c *Controller) register(d *datapath) error {
 
 // unregister forgets a connection; the switch stays on the map, for its flows go on without us. It may be called twice.
 func (c *Controller) unregister(d *datapath) {
+	d.table.disconnect(d) // before another connection of the switch may take it over
 	c.mu.Lock()
 	current := c.switches[d.dpid] == d
 	if current {
@@ -140,7 +141,6 @@ func (c *Controller) unregister(d *datapath) {
 	c.mu.Unlock()
 	if current {
 		c.metrics.switches.Dec()
-		d.table.disconnect(d)
 		d.metrics.forget()
 	}
 }

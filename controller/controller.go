@@ -113,7 +113,9 @@ type Controller struct {
 	switches map[ofproto.DPID]*datapath  // connected and up
 	tables   map[ofproto.DPID]*installer // every switch ever seen: what its table should be
 	conns    map[net.Conn]struct{}       // all, also half-open
-	left     map[ofproto.DPID]time.Time  // switches that were up and are away, and since when
+
+	inherited atomic.Bool                // some switch had rules of host pairs when it connected
+	left      map[ofproto.DPID]time.Time // switches that were up and are away, and since when
 }
 
 type endpoint struct {

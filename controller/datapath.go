@@ -69,9 +69,14 @@ func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, l
 
 // start puts the switch on the map and brings its table to what it should be. It runs before the first packet is handled.
 func (d *datapath) start() {
+	before, returned := d.c.topo.Load().Switch(d.dpid)
 	d.c.topo.SetSwitch(d.dpid, d.ports)
 	d.c.adopt(d, d.have)
 	sent, kept := d.table.connect(d, d.have)
+	if returned {
+		d.portsLost(before)
+	}
+	d.takeOverPairs(d.have)
 	d.log.WithField("sent", sent).WithField("kept", kept).Debug("table compared")
 	d.have = nil
 	d.measure()

@@ -190,17 +190,24 @@ func (d *datapath) portChanged(m *ofproto.PortStatus) {
 		d.log.WithField("port", p.No).Info("port up")
 		d.discoverPort(p)
 	case !p.Up && old.Up:
-		d.log.WithField("port", p.No).Info("port down")
-		c.links.forget(at)
-		if far != (topo.Point{}) {
-			c.links.forget(far)
-			c.metrics.links.Set(float64(len(c.topo.Load().Links())))
-			c.reroute(far)
-		}
-		c.reroute(at)
-		for _, relay := range c.peersAt(d.dpid, p.No) {
-			c.peerIs(relay, &health{why: "its port is down"})
-		}
+		d.portDown(at, far)
+	}
+}
+
+// portDown moves what went over a port and the link that may have begun there.
+func (d *datapath) portDown(at, far topo.Point) {
+	c := d.c
+	d.log.WithField("port", at.Port).Info("port down")
+	c.links.forget(at)
+	if far != (topo.Point{}) {
+		c.links.forget(far)
+		c.topo.CutLink(far)
+		c.metrics.links.Set(float64(len(c.topo.Load().Links())))
+		c.reroute(far)
+	}
+	c.reroute(at)
+	for _, relay := range c.peersAt(at.DPID, at.Port) {
+		c.peerIs(relay, &health{why: "its port is down"})
 	}
 }
 

@@ -78,6 +78,7 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 		c.hostMoved(p.Src, l.Was)
 	case l.New:
 		d.log.WithField("mac", ofproto.MAC(p.Src)).WithField("ip", ip).WithField("at", at).Debug("host learnt")
+		c.hostAppeared(p.Src)
 	}
 	return c.topo.Load()
 }

@@ -97,7 +97,7 @@ func (c *Controller) probedHosts() []ofproto.IPv4 {
 // probeHost asks for an address at its port, or at every edge port of some switches while nobody knows where it is.
 func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4, switches []*datapath) {
 	ask := packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC(c.probes.ask(ip, time.Now())), TargetIP: ip}
-	if h, ok := snap.HostByIP(ip); ok {
+	if h, ok := snap.HostByIP(ip); ok && attached(snap, h) {
 		if d, ok := c.datapath(h.At.DPID); ok {
 			ask.Dst = h.MAC
 			d.emit(h.At.Port, packet.AppendARP(nil, ask))
@@ -116,6 +116,12 @@ func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4, switches []
 			}
 		}
 	}
+}
+
+// attached reports whether the port that a host was seen at is still up. Where it is not, the host may be anywhere.
+func attached(snap *topo.Snapshot, h *topo.Host) bool {
+	sw, ok := snap.Switch(h.At.DPID)
+	return ok && sw.Ports[h.At.Port].Up
 }
 
 // ask numbers a new probe for an address.
@@ -237,7 +243,7 @@ func (w *prober) next(e endpoint, now time.Time, underWay time.Duration, spoke t
 	if p.open && now.Sub(p.sent) < underWay {
 		return 0, 0, 0, false
 	}
-	if p.open && spoke.After(p.sent) {
+	if p.open && !spoke.Before(p.sent) {
 		p.misses++
 	}
 	p.open, p.sent = true, now

@@ -32,6 +32,7 @@ func (c *Controller) becameLink(ends ...topo.Point) {
 			d.dropPairs(func(_ pair, p placedPair) bool { return p.out == at.Port })
 		}
 	}
+	c.replan(func(s *session) bool { return s.cutOff })
 }
 
 // hostMoved handles a host that shows up at another port: everything to and from it goes there now.
@@ -63,9 +64,10 @@ func (s *session) replan(snap *topo.Snapshot) {
 	s.mu.Lock()
 	old := s.plan
 	next, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
+	s.cutOff = err != nil
 	if err != nil || s.state != active {
 		s.mu.Unlock()
-		return // no way there now: the rules stay, and the next change of the network tries again
+		return // no way there now: the rules stay, and the next link tries again
 	}
 	s.plan = next
 	s.mu.Unlock()

@@ -1,0 +1,182 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
+)
+
+// streamingRing is a ring of three switches with the viewer at s1, the peer at s2 and the CDN, far away, at s3.
+func streamingRing(wires *[3]*oftest.Wire) func(*lab) {
+	return func(l *lab) {
+		for i, name := range []string{"s1", "s2", "s3"} {
+			l.AddSwitch(name, oftest.Options{DPID: ofproto.DPID(i + 1)})
+		}
+		wires[0] = l.Join("s1", 10, "s2", 11, 5*time.Millisecond)
+		wires[1] = l.Join("s2", 10, "s3", 11, 5*time.Millisecond)
+		wires[2] = l.Join("s3", 10, "s1", 11, 5*time.Millisecond)
+		l.AddHost("hb", "10.0.0.1", "s2", 1, time.Millisecond).Listen(1935)
+		l.AddHost("hs", "10.0.0.2", "s3", 1, 100*time.Millisecond).Listen(1935)
+		l.AddHost("hv1", "10.0.0.3", "s1", 1, time.Millisecond)
+		l.AddHost("hv2", "10.0.0.4", "s1", 2, time.Millisecond)
+	}
+}
+
+// TestSessionRerouted cuts the link that a session uses: it goes the other way round, with the same peer, and leaves no
+// rule behind.
+func TestSessionRerouted(t *testing.T) {
+	var wires [3]*oftest.Wire
+	inLab(t, streamingRing(&wires), func(l *lab) {
+		c := l.watch("hv1")
+		l.servedBy(c, "hv1", "hb")
+		wires[0].SetUp(false)
+		l.after(100 * time.Millisecond)
+		l.whole()
+		l.servedBy(c, "hv1", "hb")
+		if n := len(l.rules("s3", flow.KindSession)); n != 2 {
+			l.t.Errorf("%d session rules on the way round, want 2", n)
+		}
+		wires[0].SetUp(true)
+		l.settle()
+		l.servedBy(c, "hv1", "hb")
+		l.whole()
+	})
+}
+
+// TestSessionCutOff cuts both ways to a session's peer, and mends the one it did not use: the session goes on there.
+func TestSessionCutOff(t *testing.T) {
+	var wires [3]*oftest.Wire
+	inLab(t, streamingRing(&wires), func(l *lab) {
+		c := l.watch("hv1")
+		l.servedBy(c, "hv1", "hb")
+		wires[2].SetUp(false)
+		wires[0].SetUp(false)
+		l.after(time.Second)
+		wires[2].SetUp(true)
+		l.after(time.Second)
+		l.servedBy(c, "hv1", "hb")
+		l.whole()
+	})
+}
+
+// TestCutWhileAway cuts a link while the controller is out of reach. As soon as it is told, everything goes the other way.
+func TestCutWhileAway(t *testing.T) {
+	var wires [3]*oftest.Wire
+	inLab(t, streamingRing(&wires), func(l *lab) {
+		c := l.watch("hv1")
+		l.Host("hs").Listen(80)
+		other := l.Host("hv2").Dial(peerIP, 1935) // by its own address: ordinary traffic
+		l.after(time.Second)
+		if !other.Established() {
+			l.t.Fatal("not connected")
+		}
+		l.stopped(func() { wires[0].SetUp(false) })
+		l.after(time.Second)
+		l.servedBy(c, "hv1", "hb")
+		l.servedBy(other, "hv2", "hb")
+		l.whole()
+	})
+}
+
+// TestHostsOfSessionsMove moves the viewer, and then the peer, to another switch while a stream runs.
+func TestHostsOfSessionsMove(t *testing.T) {
+	for _, restarted := range []bool{false, true} { // by a controller that saw the session begin, and by one that did not
+		inLab(t, streamingRing(new([3]*oftest.Wire)), func(l *lab) {
+			c := l.watch("hv1")
+			l.servedBy(c, "hv1", "hb")
+			if restarted {
+				l.restart()
+				l.settle()
+				l.Host("hv1").ARP(cdnIP)
+				l.after(time.Second)
+			}
+			l.Move("hv1", "s3", 5)
+			l.after(time.Second)
+			l.Host("hv1").ARP(cdnIP)
+			l.after(time.Second)
+			l.servedBy(c, "hv1", "hb")
+			l.whole()
+			if restarted {
+				return
+			}
+			for _, name := range []string{"hb"} { // its port goes down, so its viewers are reset, and it is well again elsewhere
+				l.Move(name, "s1", 6)
+				l.after(5 * time.Second)
+				if c.State() != oftest.Reset {
+					l.t.Errorf("viewer of a peer whose port went down: state %v", c.State())
+				}
+				l.servedBy(l.watch("hv2"), "hv2", "hb")
+				l.whole()
+			}
+		})
+	}
+}
+
+// TestMoveOfOldPairs moves a host whose pairs were placed by an earlier run, or over an earlier connection: those who talk
+// to it without pause find it all the same.
+func TestMoveOfOldPairs(t *testing.T) {
+	for _, how := range []string{"restart", "reconnect"} {
+		t.Run(how, func(t *testing.T) {
+			inLab(t, ring, func(l *lab) {
+				a, b := l.Host("a"), l.Host("b")
+				conn := a.Dial(b.IP, 80)
+				l.after(time.Second)
+				back := from(b, a)[0]
+				if how == "restart" {
+					l.restart()
+				} else {
+					for _, sw := range l.Switches() {
+						sw.Disconnect()
+					}
+				}
+				l.settle()
+				a.ARP(b.IP)
+				l.after(time.Second)
+				l.Move("a", "s3", 5)
+				l.after(2 * time.Second)
+				a.ARP(b.IP)
+				l.after(500 * time.Millisecond)
+				conn.Read()
+				back.Write([]byte("there you are"))
+				l.after(500 * time.Millisecond)
+				if got := string(conn.Read()); got != "there you are" {
+					l.t.Errorf("got %q after the move\n%s", got, l.dump())
+				}
+			})
+		})
+	}
+}
+
+// TestDeadPeer has a peer die in two ways while it serves. Its viewer is told at once, by a reset, and the next goes to the
+// CDN, which sees nothing of the first.
+func TestDeadPeer(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		kill   func(*oftest.Host)
+		within time.Duration
+	}{
+		{"its port goes down", func(h *oftest.Host) { h.Wire().SetUp(false) }, time.Second},
+		{"it hangs", func(h *oftest.Host) { h.SetSilent(true) }, 9 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inLab(t, streamingRing(new([3]*oftest.Wire)), func(l *lab) {
+				c := l.watch("hv1")
+				l.servedBy(c, "hv1", "hb")
+				tt.kill(l.Host("hb"))
+				l.after(tt.within)
+				if c.State() != oftest.Reset {
+					l.t.Errorf("after %v: state %v", tt.within, c.State())
+				}
+				if n := saw(l.Host("hs"), l.Host("hv1").IP); n != 0 {
+					l.t.Errorf("the CDN saw %d segments of a connection that it never had", n)
+				}
+				l.servedBy(l.watch("hv1"), "hv1", "hs")
+				l.servedBy(l.watch("hv2"), "hv2", "hs")
+				l.whole()
+			})
+		})
+	}
+}
