@@ -22,7 +22,6 @@ const (
 
 // accept takes connections until the listener closes. Each gets a goroutine of its own.
 func (c *Controller) accept(ctx context.Context, g *errgroup.Group, l net.Listener) error {
-	halfOpen := make(chan struct{}, maxHalfOpen)
 	pace := rate.NewLimiter(acceptRate, acceptBurst)
 	for {
 		if pace.Wait(ctx) != nil {
@@ -37,15 +36,12 @@ func (c *Controller) accept(ctx context.Context, g *errgroup.Group, l net.Listen
 			time.Sleep(50 * time.Millisecond) // out of descriptors, most likely: let some close
 			continue
 		}
-		select {
-		case halfOpen <- struct{}{}:
-		default:
+		settled, crowded := c.lobby.enter(nc)
+		if crowded {
 			c.metrics.refused.Inc()
-			_ = nc.Close()
-			continue
 		}
 		g.Go(func() error {
-			c.serve(ctx, nc, func() { <-halfOpen })
+			c.serve(ctx, nc, settled)
 			return nil
 		})
 	}

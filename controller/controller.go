@@ -100,11 +100,13 @@ type Controller struct {
 	setMu      sync.Mutex // one Set at a time
 	registered registry
 	now        atomic.Pointer[settings]
+	lobby      lobby
 	sessions   stream.Table[*session]
 	adopted    adoption
 	links      linkWatch
 	probes     prober
 	publishers publishers
+	streams    stream.Directory
 	diary      diary
 
 	over chan struct{} // closed when Run ends

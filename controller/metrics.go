@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		malformed:  counters("malformed_messages_total", "Messages that could not be decoded.", "dpid"),
 		rtt:        gauges("control_round_trip_seconds", "Least recent round trip of a switch's control channel.", "dpid"),
 		switches:   gauge("switches_connected", "Switches that are up."),
-		refused:    counter("connections_refused_total", "Connections closed at once because too many were half-open."),
+		refused:    counter("connections_refused_total", "Half-open connections closed to make room for newer ones."),
 		handshakes: counters("handshakes_total", "Handshakes by how they ended.", "result"),
 		flowMods:   counter("flow_mods_total", "Flow mods sent, pair rules left out."),
 		flowErrors: counters("flow_errors_total", "Flow mods that a switch refused.", "kind"),
