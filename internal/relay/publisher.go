@@ -28,7 +28,7 @@ func (r *Relay) publish(in *receiver, conn *rtmp.Conn, req rtmp.Request, id stre
 		refuse("publish", "NetStream.Publish.Denied", reason)
 		return
 	}
-	p := &publisher{source: &source{name: "publisher " + in.RemoteAddr().String(), stop: func() { _ = in.Close() }}, request: req}
+	p := &publisher{source: &source{name: "publisher " + in.RemoteAddr().String(), encodes: true, stop: func() { _ = in.Close() }}, request: req}
 	p.lastByte.Store(time.Now().UnixNano())
 	var s *stream
 	for admitted := false; !admitted; {

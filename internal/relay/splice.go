@@ -11,6 +11,9 @@ import (
 const (
 	// patience is how long a second source may take to be joined without loss; then a keyframe must do, and a freeze.
 	patience = 5 * time.Second
+	// matchTime is how long a source is compared with what the window has before it may begin at a keyframe: what it
+	// has stored comes first, and older than the window perhaps.
+	matchTime = 150 * time.Millisecond
 	// plausible is the largest step forward between two sources that is taken for the stream's own clock.
 	plausible = 10 * time.Second
 	// maxBackStep is how far a source's timestamps may go back within one type before they are moved.
@@ -27,10 +30,13 @@ var hashSeed = maphash.MakeSeed()
 type source struct {
 	name string
 	stop func() // ends the connection; called when another source has taken over
+	// encodes says that what it brings was never sent by anybody else: a publisher, that there is no use in comparing.
+	encodes bool
 
 	// What follows belongs to the splicer.
 	offset  uint32 // added to the source's timestamps
 	began   time.Time
+	first   time.Time // when its first frame came
 	setup   *setup
 	joined  bool // offset is exact: a message was seen both here and in the window
 	settled time.Time
@@ -73,6 +79,8 @@ type splicer struct {
 
 	last    map[uint8]uint32 // timestamp of the latest frame by type of message
 	newest  uint32           // largest of them
+	floor   uint32           // time of the keyframe after the latest gap: what is older will not be sent any more
+	epoch   uint64           // sequence number of that keyframe: what is older has, perhaps, another clock
 	offset  uint32           // of the source that was active last
 	arrived time.Time        // when the latest frame came
 	started bool
@@ -89,11 +97,11 @@ func newSplicer(w *window, stall time.Duration) *splicer {
 
 // offer makes src the candidate, in place of one that may be there.
 func (s *splicer) offer(src *source, now time.Time) {
-	src.began, src.setup, src.joined = now, &setup{}, false
+	src.began, src.first, src.setup, src.joined = now, time.Time{}, &setup{}, false
 	s.candidate = src
 	s.recent = make(map[uint64]recentMessage)
-	for _, e := range s.w.entries {
-		s.remember(e.msg)
+	for seq := max(s.epoch, s.w.first); seq < s.w.next(); seq++ {
+		s.remember(s.w.at(seq).msg)
 	}
 }
 
@@ -149,11 +157,19 @@ func (s *splicer) consider(c *source, h heldMessage, now time.Time) bool {
 	if c.joined || s.match(c) {
 		return s.advance(c, now)
 	}
-	begins := h.role == rtmp.RoleKey || h.role == rtmp.RoleAudio && !s.w.video
-	if begins && (s.active == nil || now.Sub(c.began) > patience || now.Sub(s.arrived) > s.stall) {
-		s.rebase(c, h.Timestamp, now)
-		c.held = c.held[len(c.held)-1:]
-		return s.take(c, now)
+	if c.first.IsZero() {
+		c.first = now
+	}
+	free := s.active == nil || now.Sub(c.began) > patience || now.Sub(s.arrived) > s.stall
+	if free && (c.encodes || now.Sub(c.first) >= matchTime) {
+		for i := len(c.held) - 1; i >= 0; i-- {
+			if role := c.held[i].role; role == rtmp.RoleKey || role == rtmp.RoleAudio && !s.w.video {
+				s.rebase(c, c.held[i].Timestamp, now)
+				c.held = c.held[i:]
+				s.floor, s.epoch = c.held[0].Timestamp+c.offset, s.w.next()
+				return s.take(c, now)
+			}
+		}
 	}
 	for c.heldLen > maxHeld {
 		c.heldLen -= len(c.held[0].Payload)
@@ -195,8 +211,8 @@ func (s *splicer) advance(c *source, now time.Time) bool {
 // still, but for the tracks of a multitrack stream.
 func (s *splicer) repeats(m rtmp.Message, offset uint32) bool {
 	last, ok := s.last[m.Type]
-	if !ok {
-		return false
+	if !ok || int32(s.floor-last) > 0 {
+		last = s.floor - 1
 	}
 	if back := int32(last - (m.Timestamp + offset)); back != 0 {
 		return back > 0 && int64(back) < plausible.Milliseconds()
@@ -265,6 +281,7 @@ func (s *splicer) emit(src *source, m rtmp.Message, role rtmp.Role, now time.Tim
 		if back := int32(last - m.Timestamp); back > maxBackStep {
 			src.offset += uint32(back) + 1
 			m.Timestamp = last + 1
+			s.floor, s.epoch = m.Timestamp, s.w.next()
 		} else if back > 0 {
 			m.Timestamp = last
 		}
@@ -273,6 +290,9 @@ func (s *splicer) emit(src *source, m rtmp.Message, role rtmp.Role, now time.Tim
 		s.last[m.Type] = m.Timestamp
 		if !s.started || int32(m.Timestamp-s.newest) > 0 {
 			s.newest = m.Timestamp
+		}
+		if !s.started {
+			s.floor = m.Timestamp
 		}
 		s.arrived, s.started = now, true
 	}
