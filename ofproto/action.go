@@ -248,7 +248,7 @@ func actionsAt(t Type, body []byte, from, to int) ([]Action, error) {
 			return nil, bad(t, at, ErrShort, "action length %d in %d bytes", n, left)
 		}
 		b := body[at : at+n : at+n]
-		if want := actionLen(kind, b); want != 0 && n != want {
+		if want := actionLen(kind); want != 0 && n != want {
 			return nil, bad(t, at, ErrLength, "action length %d, %d expected for type %d", n, want, kind)
 		}
 		if kind == ActionVendor && VendorID(be.Uint32(b[4:])) == VendorNicira {
@@ -263,7 +263,7 @@ func actionsAt(t Type, body []byte, from, to int) ([]Action, error) {
 }
 
 // actionLen returns the only length an action of the type can have, 0 if it can have several.
-func actionLen(t ActionType, b []byte) int {
+func actionLen(t ActionType) int {
 	switch {
 	case t == ActionSetDLSrc, t == ActionSetDLDst, t == ActionEnqueue:
 		return 16

@@ -6,7 +6,8 @@ import (
 	"net/netip"
 )
 
-// A DPID is a datapath id: the switch's MAC address in the low 48 bits, an implementer's number in the high 16.
+// A DPID is a datapath id: the switch's MAC address in the low 48 bits, an implementer's number in the high 16, OpenFlow
+// 1.0.0 §5.3.1.
 type DPID uint64
 
 // String returns 16 hexadecimal digits.

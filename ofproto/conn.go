@@ -14,13 +14,14 @@ type Transport interface {
 
 // ConnOptions tune a Conn. The zero value is good for a plain connection without a write deadline.
 type ConnOptions struct {
-	ReadBuffer   int              // bytes; default and minimum 128 KiB, so that a whole message always fits
+	ReadBuffer   int              // bytes that it may grow to; default and minimum 128 KiB, so that a whole message always fits
 	WriteBuffer  int              // pending bytes from which on a Write waits for the transport; default 1 MiB
 	WriteTimeout time.Duration    // for each write to the transport; 0 for none
 	Now          func() time.Time // the clock that WriteTimeout counts from; needed with it
 }
 
 const (
+	firstReadBuffer    = 4 << 10 // of thousands of connections most say little
 	minReadBuffer      = 128 << 10
 	defaultWriteBuffer = 1 << 20
 )
@@ -50,7 +51,7 @@ func NewConn(t Transport, o ConnOptions) *Conn {
 	if o.WriteBuffer <= 0 {
 		o.WriteBuffer = defaultWriteBuffer
 	}
-	return &Conn{t: t, o: o, in: make([]byte, o.ReadBuffer)}
+	return &Conn{t: t, o: o, in: make([]byte, firstReadBuffer)}
 }
 
 // ReadBatch returns the messages that the next read brings, at least one, in order; the frames are whole messages,
@@ -94,9 +95,14 @@ func (c *Conn) split() error {
 	return nil
 }
 
-// fill reads once. The beginning of a message that is left over moves to the buffer's front, so there is always room;
-// it moves but once, however many reads the message takes.
+// fill reads once. A buffer that the last read filled grows first. The beginning of a message that is left over moves to the
+// buffer's front, so there is always room; it moves but once, however many reads the message takes, growth left out.
 func (c *Conn) fill() {
+	if c.end == len(c.in) && len(c.in) < c.o.ReadBuffer {
+		grown := make([]byte, min(4*len(c.in), c.o.ReadBuffer))
+		c.end = copy(grown, c.in[c.begin:c.end])
+		c.in, c.begin = grown, 0
+	}
 	if c.begin > 0 {
 		c.end = copy(c.in, c.in[c.begin:c.end])
 		c.begin = 0

@@ -145,11 +145,11 @@ func (m *Error) Error() string { return "ofproto: refused by the other side: " +
 // Request returns the header of the message at fault, if the data begins with one.
 func (m *Error) Request() (h Header, ok bool) {
 	data := m.Data
-	if m.ErrType == NiciraError && len(data) >= 8 {
-		data = data[8:]
-	}
-	if m.ErrType == HelloFailed {
+	switch {
+	case m.ErrType == HelloFailed: // a text
 		return Header{}, false
+	case m.ErrType == NiciraError && len(data) >= 8:
+		data = data[8:]
 	}
 	h, err := ParseHeader(data)
 	return h, err == nil

@@ -124,7 +124,8 @@ func Append(dst []byte, xid uint32, m Message) ([]byte, error) {
 // Decode reads exactly one message, which fills frame. Failures are DecodeErrors, and come with the header as far as
 // there is one. Byte slices of the message alias frame.
 //
-// A HELLO may be of any version, so that versions can be negotiated (§5.5.1); any other message must be OpenFlow 1.0.
+// A HELLO may be of any version but 0, so that versions can be negotiated (§5.5.1); any other message must be OpenFlow
+// 1.0.
 func Decode(frame []byte) (Header, Message, error) {
 	h, err := ParseHeader(frame)
 	if err != nil {

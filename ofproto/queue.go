@@ -111,7 +111,7 @@ func (m *QueueGetConfigReply) DecodeBody(body []byte) error {
 	if err := atLeast(t, body, queueReplyLen); err != nil {
 		return err
 	}
-	reply := QueueGetConfigReply{Port: Port(be.Uint16(body)), pad: [6]byte(body[2:])}
+	reply := QueueGetConfigReply{Port: Port(be.Uint16(body)), Queues: []PacketQueue{}, pad: [6]byte(body[2:])}
 	for at := queueReplyLen; at < len(body); {
 		left := len(body) - at
 		if left < packetQueueLen {
@@ -139,7 +139,7 @@ func (m *QueueGetConfigReply) DecodeBody(body []byte) error {
 // queueProperties reads the properties in body[from:to].
 func queueProperties(body []byte, from, to int) ([]QueueProperty, error) {
 	const t = TypeQueueGetConfigReply
-	var props []QueueProperty
+	props := []QueueProperty{}
 	for at := from; at < to; {
 		left := to - at
 		if left < propertyLen {

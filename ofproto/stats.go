@@ -16,7 +16,7 @@ const (
 	StatsVendor StatsKind = 0xffff
 )
 
-// StatsFlags are the flags of statistics messages. Requests have none yet (OFPSF_REQ_*).
+// StatsFlags are the flags of statistics messages: enum ofp_stats_reply_flags, OpenFlow 1.0.0 §5.3.5. Requests have none.
 type StatsFlags uint16
 
 // StatsMore says that more replies to the same request follow (OFPSF_REPLY_MORE).
@@ -82,24 +82,21 @@ func (m *StatsRequest) DecodeBody(body []byte) error {
 	return nil
 }
 
+// statsRequestLens are the sizes of the requests of fixed size, without the header that all share.
+var statsRequestLens = map[StatsKind]int{
+	StatsDesc: 0, StatsFlow: matchLen + 4, StatsAggregate: matchLen + 4, StatsTable: 0, StatsPort: 8, StatsQueue: 8,
+}
+
 func statsRequestBody(kind StatsKind, body []byte) (StatsRequestBody, error) {
+	if size, fixed := statsRequestLens[kind]; fixed {
+		if err := exactly(TypeStatsRequest, body, statsHeaderLen+size); err != nil {
+			return nil, err
+		}
+	}
 	b := body[statsHeaderLen:]
-	size := 0
 	switch kind {
-	case StatsDesc, StatsTable:
-	case StatsFlow, StatsAggregate:
-		size = matchLen + 4
-	case StatsPort, StatsQueue:
-		size = 8
-	case StatsVendor:
-		return vendorStats(TypeStatsRequest, body)
-	default:
-		return RawStats{kind, b}, nil
-	}
-	if err := exactly(TypeStatsRequest, body, statsHeaderLen+size); err != nil {
-		return nil, err
-	}
-	switch kind {
+	case StatsDesc:
+		return DescStatsRequest{}, nil
 	case StatsFlow:
 		return FlowStatsRequest{matchAt(b), b[40], Port(be.Uint16(b[42:])), b[41]}, nil
 	case StatsAggregate:
@@ -110,8 +107,10 @@ func statsRequestBody(kind StatsKind, body []byte) (StatsRequestBody, error) {
 		return PortStatsRequest{Port(be.Uint16(b)), [6]byte(b[2:])}, nil
 	case StatsQueue:
 		return QueueStatsRequest{Port(be.Uint16(b)), be.Uint32(b[4:]), [2]byte(b[2:])}, nil
+	case StatsVendor:
+		return vendorStats(TypeStatsRequest, body)
 	}
-	return DescStatsRequest{}, nil
+	return RawStats{kind, b}, nil
 }
 
 // Type returns TypeStatsReply.

@@ -65,11 +65,11 @@ func formatStatsReply(m *StatsReply) (name, text string) {
 			add("%s", formatFlowStat(&s[i]))
 		}
 	case AggregateStats:
-		add("packet_count=%d byte_count=%d flow_count=%d", s.PacketCount, s.ByteCount, s.FlowCount)
+		add("packet_count=%s byte_count=%s flow_count=%d", count(s.PacketCount), count(s.ByteCount), s.FlowCount)
 	case TableStats:
 		for _, t := range s {
-			add("table %d (%q): active=%d, lookup=%d, matched=%d, max_entries=%d, wildcards=0x%x",
-				t.TableID, t.Name, t.ActiveCount, t.LookupCount, t.MatchedCount, t.MaxEntries, uint32(t.Wildcards))
+			add("table %d (%q): active=%d, lookup=%s, matched=%s, max_entries=%d, wildcards=0x%x",
+				t.TableID, t.Name, t.ActiveCount, count(t.LookupCount), count(t.MatchedCount), t.MaxEntries, uint32(t.Wildcards))
 		}
 	case PortStats:
 		for i := range s {

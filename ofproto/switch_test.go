@@ -115,7 +115,7 @@ var switchTests = []messageTest{
 		msg: &QueueGetConfigReply{Port: PortLocal, Queues: []PacketQueue{
 			{ID: 1, Properties: []QueueProperty{{Type: QueueMinRate, Rate: 5}}},
 			{ID: 2, Properties: []QueueProperty{{Type: QueueNone}, {Type: 7, Data: Bytes{1, 2, 3, 4, 5, 6, 7, 8}}}},
-			{ID: 3},
+			{ID: 3, Properties: []QueueProperty{}},
 		}},
 	},
 }

@@ -83,7 +83,8 @@ func (m *Vendor) DecodeBody(body []byte) error {
 	return nil
 }
 
-// A VendorID names a vendor: an IEEE OUI if the highest byte is zero, else a number given out by the OpenFlow consortium.
+// A VendorID names a vendor: an IEEE OUI if the highest byte is zero, else a number given out by the OpenFlow consortium,
+// OpenFlow 1.0.0 §5.5.4.
 type VendorID uint32
 
 // Vendors with a name here.

@@ -152,12 +152,13 @@ func formatQueues(m *QueueGetConfigReply) string {
 		fmt.Fprintf(&s, "; queue %d:", q.ID)
 		for _, p := range q.Properties {
 			switch {
-			case p.Type == QueueMinRate && p.Rate > 1000:
-				s.WriteString(" min_rate:disabled")
-			case p.Type == QueueMinRate:
-				fmt.Fprintf(&s, " min_rate:%d.%d%%", p.Rate/10, p.Rate%10)
-			default:
+			case p.Type == QueueNone:
+			case p.Type != QueueMinRate:
 				fmt.Fprintf(&s, " %v:%v", p.Type, p.Data)
+			case p.Rate > 1000:
+				s.WriteString(" min_rate:disabled")
+			default:
+				fmt.Fprintf(&s, " min_rate:%d.%d%%", p.Rate/10, p.Rate%10)
 			}
 		}
 	}
