@@ -77,14 +77,10 @@ func (l *Live) comesBy(at, other string) bool {
 			return true
 		}
 		c, _ := l.Copy(at)
-		switch {
-		case c.From != "":
-			at = c.From
-		case at == CDN && !c.Published:
-			at = l.published()
-		default:
+		if c.From == "" {
 			return false
 		}
+		at = c.From
 	}
 	return true // a circle: nobody should join it
 }
