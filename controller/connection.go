@@ -15,8 +15,8 @@ import (
 // to decide who serves it (design §2), or one of a connection whose rules are gone.
 func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 	p := &d.packet.peek
-	if d.ofRelay() {
-		return d.handsOff(snap)
+	if relay, ok := d.ofRelay(); ok {
+		return d.handsOff(snap, relay)
 	}
 	if snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}) {
 		if _, known := d.c.sessions.Load(d.tuple()); !known {
@@ -74,16 +74,16 @@ func (d *datapath) wayBack() (*session, bool) {
 	return nil, false
 }
 
-// ofRelay reports whether the packet is a relay's own: it comes from a peer's host and, where a player lives there too,
+// ofRelay finds the relay whose own packet this is: it comes from a peer's host and, where a player lives there too,
 // bears the relay's mark.
-func (d *datapath) ofRelay() bool {
+func (d *datapath) ofRelay() (*peer, bool) {
 	p := &d.packet.peek
 	relay, ok := d.c.settings().peers.byAddress[p.SrcIP]
-	return ok && (relay.DSCP == 0 || p.TOS>>2 == relay.DSCP)
+	return relay, ok && (relay.DSCP == 0 || p.TOS>>2 == relay.DSCP)
 }
 
 // handsOff lets a relay's own connection go its normal path, undecided, and puts the rule for it on this switch.
-func (d *datapath) handsOff(snap *topo.Snapshot) error {
+func (d *datapath) handsOff(snap *topo.Snapshot, relay *peer) error {
 	p := &d.packet.peek
 	h, ok := snap.Host(p.Dst)
 	if !ok {
@@ -93,7 +93,6 @@ func (d *datapath) handsOff(snap *topo.Snapshot) error {
 	if !ok || out == d.packet.in.InPort {
 		return nil
 	}
-	relay := d.c.settings().peers.byAddress[p.SrcIP]
 	hop := topo.Hop{DPID: d.dpid, In: d.packet.in.InPort, Out: out}
 	rule := steer.HandsOff(relay.Address, relay.DSCP, d.tuple(), hop, d.c.idleSeconds())
 	d.table.install([]flow.Rule{rule}, "", nil)
@@ -112,7 +111,7 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 		Publishes: c.publishers.has(s.Client, s.Started),
 	}
 	for range len(set.order) + 1 { // each round but the last finds another peer full
-		choice := policy.Source(stream.View{Snapshot: snap, Peers: set.candidates(snap)}, request)
+		choice := policy.Source(stream.View{Snapshot: snap, Peers: set.candidates(snap), Streams: c.streams.Load()}, request)
 		s.Reason = choice.Reason
 		if choice.Peer == nil {
 			break

@@ -111,13 +111,13 @@ type Controller struct {
 
 	over chan struct{} // closed when Run ends
 
+	inherited atomic.Bool // some switch had rules of host pairs when it connected
+
 	mu       sync.Mutex
 	switches map[ofproto.DPID]*datapath  // connected and up
 	tables   map[ofproto.DPID]*installer // every switch ever seen: what its table should be
 	conns    map[net.Conn]struct{}       // all, also half-open
-
-	inherited atomic.Bool                // some switch had rules of host pairs when it connected
-	left      map[ofproto.DPID]time.Time // switches that were up and are away, and since when
+	left     map[ofproto.DPID]time.Time  // switches that were up and are away, and since when
 }
 
 type endpoint struct {

@@ -79,8 +79,10 @@ func (s *session) metered(d *datapath, bytes uint64, now time.Time) {
 	s.meter.measured(bytes, now)
 	if now.Sub(s.meter.moved) > quietAfter {
 		s.unseat()
+		s.retract()
 	} else {
 		s.seat()
+		s.announce()
 	}
 }
 

@@ -33,6 +33,9 @@ func (s *session) read(seq uint32, payload []byte) {
 		return
 	}
 	s.reading, s.intent = nil, intent
+	if s.state == active || s.state == pending {
+		s.announce()
+	}
 	s.mu.Unlock()
 	s.endCopying()
 	if intent != nil {

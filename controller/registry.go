@@ -24,6 +24,7 @@ var (
 type Registration struct {
 	stream.Peer
 	Draining bool // takes no new viewers
+	Streams  []stream.Reported
 }
 
 // registry is the peers that announced themselves. Its zero value is empty and ready.
@@ -61,10 +62,11 @@ func (c *Controller) Register(r Registration, now time.Time) error {
 	old, known := g.m[r.Name]
 	g.m[r.Name] = registered{r, now.Add(RegistrationTTL)}
 	g.mu.Unlock()
+	c.streams.Report(r.Name, r.Streams, now.Add(RegistrationTTL))
 	if !known {
 		c.log.WithField("peer", r.Name).WithField("address", r.Address).Info("peer registered")
 	}
-	if !known || old.Registration != r {
+	if !known || old.Peer != r.Peer || old.Draining != r.Draining {
 		c.refresh()
 		c.probe(now)
 	}
@@ -81,6 +83,7 @@ func (c *Controller) Leave(name string) error {
 	if !ok {
 		return fmt.Errorf("%w: %s", ErrUnregistered, name)
 	}
+	c.streams.Report(name, nil, time.Time{})
 	c.log.WithField("peer", name).Info("peer left")
 	c.refresh()
 	return nil

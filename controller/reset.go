@@ -56,6 +56,7 @@ func (s *session) reset(why string) bool {
 	}
 	s.setState(resetting)
 	s.unseat()
+	s.retract()
 	s.held = nil
 	s.mu.Unlock()
 	s.c.withdraw(plan)
@@ -148,7 +149,7 @@ func (c *Controller) Changes(s Settings) []Change {
 		if !ok || !placed {
 			continue
 		}
-		view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap)}
+		view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap), Streams: c.streams.Load()}
 		for i := range view.Peers { // the session's own place is free for it
 			if view.Peers[i].Name == was.Source.Name {
 				view.Peers[i].Viewers--

@@ -36,6 +36,8 @@ type session struct {
 	reading *stream.Reading // what the client says first; nil once nothing more is to be learnt
 	copying bool            // its rules copy the client's packets to the controller
 	intent  *stream.Intent  // nil while unknown
+
+	announced bool // the directory of streams has it
 }
 
 // servedFrom reports whether the session's source is at an address.
@@ -114,6 +116,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		return d.forward(snap)
 	}
 	s.seat()
+	s.announce()
 	s.setState(pending)
 	s.held = d.hold()
 	s.held.back = back
@@ -260,6 +263,7 @@ func (s *session) end(why string) {
 	was, plan := s.state, s.plan
 	s.setState(ended)
 	s.unseat()
+	s.retract()
 	s.held = nil
 	s.mu.Unlock()
 	if was == ended {
@@ -286,6 +290,7 @@ func (s *session) park() {
 	plan := s.plan
 	s.setState(parked)
 	s.unseat()
+	s.retract()
 	s.since = time.Now()
 	s.mu.Unlock()
 	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != steer.WayBackIdle })

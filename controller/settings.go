@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"time"
+
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -13,6 +15,7 @@ type Settings struct {
 	ByService map[string]Policy // service -> policy, where it has one of its own
 	Services  []stream.Service
 	Peers     []stream.Peer
+	Margin    time.Duration // what a relay's upstream may lag behind the service's own node
 }
 
 // settings is Settings made ready to be looked up. It never changes; a change makes a new one.

@@ -52,7 +52,7 @@ func policyOptions(cfg *config.Config) policies.Options {
 
 // settingsOf is what of a configuration may change while the daemon runs.
 func settingsOf(cfg *config.Config) (controller.Settings, error) {
-	var s controller.Settings
+	s := controller.Settings{Margin: cfg.Bypass.Margin}
 	var err error
 	if s.Policy, err = policies.New(cfg.Policy, policyOptions(cfg)); err != nil {
 		return s, err

@@ -90,7 +90,7 @@ func runDaemon(ctx context.Context, load func() (*config.Config, error), logTo i
 	g.Go(func() error { return d.reloads(ctx, hangup) })
 	if web != nil {
 		handler := api.New(api.Options{
-			Network: d.core, Policies: d.core, Registry: registryOf(d.core),
+			Network: d.core, Policies: d.core, Registry: optional[api.Registry](d.core), Hooks: optional[api.Hooks](d.core),
 			Config: d.configView, Ready: d.ready,
 			Version: buildVersion(), Gatherer: reg, Metrics: api.NewMetrics(reg),
 		})
@@ -148,10 +148,10 @@ func uselessBypass(c *config.Config) []string {
 	return nil
 }
 
-// registryOf returns the core's registry of relays, or nil if it keeps none.
-func registryOf(c core) api.Registry {
-	r, _ := c.(api.Registry)
-	return r
+// optional returns the core as what not every core is, or nil.
+func optional[T any](c core) T {
+	t, _ := c.(T)
+	return t
 }
 
 // serveHTTP serves until ctx ends, then lets requests that run finish for a moment.

@@ -66,6 +66,7 @@ func (f *fakeCore) SetPolicy(_ context.Context, c api.PolicyChange) error {
 func (*fakeCore) Moves(api.PolicyChange) ([]api.Move, error) { return nil, nil }
 func (*fakeCore) Migrate([]api.Move)                         {}
 
+func (*fakeCore) Streams() []api.Live     { return nil }
 func (*fakeCore) Switches() []api.Switch  { return nil }
 func (*fakeCore) Links() []api.Link       { return nil }
 func (*fakeCore) Hosts() []api.Host       { return nil }

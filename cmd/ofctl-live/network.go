@@ -58,10 +58,15 @@ func (j *joined) Hosts() []api.Host {
 func (j *joined) Sessions() []api.Session {
 	list := []api.Session{}
 	for _, s := range j.Controller.Sessions() {
-		list = append(list, api.Session{
+		out := api.Session{
 			Client: endpoint(s.Client, s.ClientPort), Service: s.Service, Dialed: endpoint(s.Tuple.Service, s.ServicePort),
 			Source: s.Source.Name, Policy: s.Policy, Reason: s.Reason, Started: s.Started,
-		})
+			State: s.State,
+		}
+		if s.Intent != nil {
+			out.Stream, out.Publish = s.Intent.App+"/"+s.Intent.Key, s.Intent.Publish
+		}
+		list = append(list, out)
 	}
 	return list
 }
@@ -76,6 +81,23 @@ func (j *joined) Peers() []api.Peer {
 		}
 		if p.Host != nil {
 			out.At = p.Host.At.String()
+		}
+		list = append(list, out)
+	}
+	return list
+}
+
+// Streams implements api.Network.
+func (j *joined) Streams() []api.Live {
+	list := []api.Live{}
+	for _, l := range j.Controller.Streams() {
+		out := api.Live{App: l.App, Key: l.Key, Service: l.Service, Viewers: l.Viewers}
+		for _, c := range l.Copies {
+			copied := api.Copy{At: c.At, From: c.From, Published: c.Published, Viewers: c.Viewers}
+			if c.Publisher != (ofproto.IPv4{}) {
+				copied.Publisher = c.Publisher.String()
+			}
+			out.Copies = append(out.Copies, copied)
 		}
 		list = append(list, out)
 	}

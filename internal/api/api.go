@@ -4,10 +4,13 @@
 //	GET    /                     a status page
 //	GET    /metrics              for Prometheus
 //	GET    /-/healthy, /-/ready  200 while the process runs; 200 once it serves switches, else 503 and why
-//	GET    /v1/switches, /v1/links, /v1/hosts, /v1/sessions, /v1/peers, /v1/policy, /v1/config
-//	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one
+//	GET    /v1/switches, /v1/links, /v1/hosts, /v1/sessions, /v1/peers, /v1/streams, /v1/policy,
+//	       /v1/config
+//	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one;
+//	       ?dry_run=true answers which sessions would move, ?migrate=true ends those so that they dial again
 //	PUT    /v1/peers/{name}      a Registration, renewed before its time is over; DELETE to leave
 //	GET    /v1/upstream          ?app=live&key=a&relay=NAME: where that relay should pull that stream from
+//	POST   /hooks/nginx-rtmp     callbacks of an nginx-rtmp peer, told by its address or by ?relay=NAME
 //
 // An error is {"error":"..."} with a status that fits. The types of the bodies are in views.go. The package keeps no state:
 // all of it is asked of the interfaces below, at the time of the request.
@@ -32,6 +35,7 @@ type Network interface {
 	Hosts() []Host
 	Sessions() []Session
 	Peers() []Peer
+	Streams() []Live
 }
 
 // Policies tells and changes the policy of new connections. SetPolicy returns once the change holds; an unknown policy or
@@ -63,11 +67,12 @@ var (
 	ErrConflict = errors.New("conflict") // 409
 )
 
-// Options is what the handler shows. Every field but Registry is needed; without it its paths answer 404.
+// Options is what the handler shows. Every field but Registry and Hooks is needed; without them their paths answer 404.
 type Options struct {
 	Network  Network
 	Policies Policies
 	Registry Registry
+	Hooks    Hooks
 	Config   func() any   // the running configuration, as it is to appear in JSON
 	Ready    func() error // nil once switches are served, else why not
 	Version  string
@@ -99,6 +104,7 @@ func New(o Options) http.Handler {
 	read("/v1/hosts", func() any { return list(o.Network.Hosts()) })
 	read("/v1/sessions", func() any { return list(o.Network.Sessions()) })
 	read("/v1/peers", func() any { return list(o.Network.Peers()) })
+	read("/v1/streams", func() any { return list(o.Network.Streams()) })
 	read("/v1/policy", func() any { return o.Policies.Policy() })
 	read("/v1/config", o.Config)
 	handle("PUT /v1/policy", o.putPolicy)
@@ -106,6 +112,9 @@ func New(o Options) http.Handler {
 		handle("PUT /v1/peers/{name}", o.putPeer)
 		handle("DELETE /v1/peers/{name}", o.deletePeer)
 		handle("GET /v1/upstream", o.getUpstream)
+	}
+	if o.Hooks != nil {
+		handle("POST /hooks/nginx-rtmp", o.postHook)
 	}
 	handle("/", func(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "no such path: "+r.URL.Path)

@@ -34,7 +34,10 @@ func (*fake) Switches() []Switch {
 func (*fake) Links() []Link       { return nil }
 func (*fake) Hosts() []Host       { return []Host{{MAC: "02:00:00:00:00:01", At: "0000000000000001:1"}} }
 func (*fake) Sessions() []Session { return []Session{{Client: "10.0.0.3:40000", Source: "hb-relay"}} }
-func (*fake) Peers() []Peer       { return []Peer{{Name: "hb-relay", Healthy: true}} }
+func (*fake) Streams() []Live {
+	return []Live{{App: "live", Key: "a", Copies: []Copy{{At: "hb-relay"}}}}
+}
+func (*fake) Peers() []Peer { return []Peer{{Name: "hb-relay", Healthy: true}} }
 
 func (f *fake) Policy() Policy { return f.policy }
 

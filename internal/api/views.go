@@ -45,9 +45,12 @@ type Host struct {
 type Session struct {
 	Client  string    `json:"client"` // "address:port"
 	Service string    `json:"service"`
-	Dialed  string    `json:"dialed"` // "address:port"
-	Source  string    `json:"source"` // a peer's or the service's name
-	Policy  string    `json:"policy"` // that decided
+	Dialed  string    `json:"dialed"`           // "address:port"
+	Source  string    `json:"source"`           // a peer's name, or cdn
+	State   string    `json:"state"`            // pending, active, parked or resetting
+	Stream  string    `json:"stream,omitempty"` // "app/key", once the client has said so
+	Publish bool      `json:"publish"`          // it publishes that stream; else it plays it
+	Policy  string    `json:"policy"`           // that decided
 	Reason  string    `json:"reason"`
 	Started time.Time `json:"started"`
 }
@@ -64,6 +67,24 @@ type Peer struct {
 	Registered bool   `json:"registered"`     // by itself, not by the configuration
 	Draining   bool   `json:"draining"`       // takes no new viewers
 	Kbps       int    `json:"kbps,omitempty"` // as it reports
+}
+
+// A Live is a stream that is known to exist.
+type Live struct {
+	App     string `json:"app"`
+	Key     string `json:"key"`
+	Service string `json:"service,omitempty"`
+	Viewers int    `json:"viewers"` // relays among them
+	Copies  []Copy `json:"copies"`
+}
+
+// A Copy is a stream at one source.
+type Copy struct {
+	At        string `json:"at"`             // a peer's name, or cdn
+	From      string `json:"from,omitempty"` // the source it comes from
+	Published bool   `json:"published"`      // to this very source
+	Publisher string `json:"publisher,omitempty"`
+	Viewers   int    `json:"viewers"`
 }
 
 // A Policy is what new connections are decided by.

@@ -1,0 +1,133 @@
+package controller
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// What is known of live streams comes from three sides: connections whose first bytes were read, relays that report what
+// they hold, and nginx-rtmp's callbacks. All of it goes into one directory, which policies look at and relays are answered
+// from.
+
+// upstreamMemory is how long an upstream that a relay was given counts as taken, if the relay never reports.
+const upstreamMemory = 10 * time.Minute
+
+// announce puts what the session's client wants into the directory; retract takes it out again. Under s.mu.
+func (s *session) announce() {
+	if s.intent == nil || s.announced {
+		return
+	}
+	s.announced = true
+	id := stream.ID{App: s.intent.App, Key: s.intent.Key}
+	if s.intent.Publish {
+		s.c.streams.Publish(id, s.Service, s.Source.Name, s.Client, time.Time{})
+	} else {
+		s.c.streams.Watch(s.Tuple, id, s.Service, s.Source.Name, time.Time{})
+	}
+}
+
+func (s *session) retract() {
+	if !s.announced {
+		return
+	}
+	s.announced = false
+	if s.intent.Publish {
+		s.c.streams.Drop(stream.ID{App: s.intent.App, Key: s.intent.Key}, s.Source.Name)
+	} else {
+		s.c.streams.Unwatch(s.Tuple)
+	}
+}
+
+// sources is where streams can be had from, as far as that can be counted on now.
+func (c *Controller) sources() stream.Map {
+	snap, now := c.topo.Load(), c.settings()
+	return stream.Map{Snapshot: snap, Host: func(source string) *topo.Host {
+		if p := now.peers.byName[source]; p != nil && p.health.Load().ok {
+			h, _ := snap.HostByIP(p.Address)
+			return h
+		}
+		if source == stream.CDN && len(now.Services) > 0 {
+			h, _ := snap.HostByIP(now.Services[0].Address)
+			return h
+		}
+		return nil
+	}}
+}
+
+// Upstreams answers where a relay should have a stream from, best first, as the address and port to dial. What is answered
+// first is noted as taken. ErrUnregistered: no peer has that name.
+func (c *Controller) Upstreams(id stream.ID, relay string, now time.Time) ([]stream.Service, error) {
+	s := c.settings()
+	if s.peers.byName[relay] == nil {
+		return nil, fmt.Errorf("%w: %s", ErrUnregistered, relay)
+	}
+	var list []stream.Service
+	for _, o := range c.streams.Choose(id, relay, c.sources(), s.Margin, now.Add(upstreamMemory)) {
+		if p := s.peers.byName[o.Source]; p != nil {
+			list = append(list, stream.Service{Name: p.Name, Address: p.Address, Port: p.Port})
+		} else if o.Source == stream.CDN {
+			list = append(list, s.Services...)
+		}
+	}
+	return list, nil
+}
+
+// A Callback is what a server of somebody else's, nginx-rtmp, says of one of its clients.
+type Callback struct {
+	Relay string // a peer's name, or its address
+	Call  string // publish, publish_done, play, ...; others are ignored
+	stream.ID
+	Client string // address; a server's own connections are called "address:port/app"
+}
+
+// Notice takes a callback. For a client that wants to play what is not published there, it answers the peer to pull that
+// stream from, or false where the server should go on as it is configured: from the service's own node.
+func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, redirect bool, err error) {
+	p := c.peerNamed(b.Relay)
+	if p == nil {
+		return from, false, fmt.Errorf("%w: %s", ErrUnregistered, b.Relay)
+	}
+	if strings.Contains(b.Client, "/") {
+		return from, false, nil // its own push or pull: it goes where it was sent
+	}
+	switch b.Call {
+	case "publish":
+		publisher, _ := ofproto.ParseIPv4(b.Client) // zero for one that is not IPv4: nobody knows
+		c.streams.Publish(b.ID, "", p.Name, publisher, time.Time{})
+	case "publish_done":
+		c.streams.Drop(b.ID, p.Name)
+	case "play":
+		if l, ok := c.streams.Load().Stream(b.ID); ok {
+			if own, _ := l.Copy(p.Name); own.Published {
+				return from, false, nil
+			}
+		}
+		list, err := c.Upstreams(b.ID, p.Name, now)
+		if err != nil || len(list) == 0 {
+			return from, false, err
+		}
+		_, isPeer := c.settings().peers.byName[list[0].Name]
+		return list[0], isPeer, nil
+	}
+	return from, false, nil
+}
+
+func (c *Controller) peerNamed(nameOrAddress string) *peer {
+	set := c.settings().peers
+	if p := set.byName[nameOrAddress]; p != nil {
+		return p
+	}
+	ip, err := ofproto.ParseIPv4(nameOrAddress)
+	if err != nil {
+		return nil
+	}
+	return set.byAddress[ip]
+}
+
+// Streams returns what is live.
+func (c *Controller) Streams() []*stream.Live { return c.streams.Load().Streams() }
