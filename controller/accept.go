@@ -17,6 +17,7 @@ const (
 	maxHalfOpen  = 4096 // connections that have not finished the handshake
 	acceptRate   = 1000 // connections a second; a fleet that comes back at once spends the burst
 	acceptBurst  = maxHalfOpen
+	firstRead    = 4 << 10          // bytes of read buffer at first: of thousands of switches, most say little
 	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is gone
 )
 
@@ -56,7 +57,7 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 	}
 	defer c.untrack(nc)
 	_ = nc.SetReadDeadline(time.Now().Add(c.o.HandshakeTimeout))
-	conn := ofproto.NewConn(nc, ofproto.ConnOptions{WriteTimeout: writeTimeout, Now: time.Now})
+	conn := ofproto.NewConn(nc, ofproto.ConnOptions{FirstRead: firstRead, WriteTimeout: writeTimeout, Now: time.Now})
 	d, early, err := c.shakeHands(conn, func(id ofproto.DPID) error { return c.o.Admit(nc, id) }, log)
 	settled()
 	if err != nil {

@@ -14,14 +14,14 @@ type Transport interface {
 
 // ConnOptions tune a Conn. The zero value is good for a plain connection without a write deadline.
 type ConnOptions struct {
-	ReadBuffer   int              // bytes that it may grow to; default and minimum 128 KiB, so that a whole message always fits
+	ReadBuffer   int              // bytes; default and minimum 128 KiB, so that a whole message always fits
+	FirstRead    int              // bytes of the read buffer at first; reads that fill it make it grow; default: all of ReadBuffer
 	WriteBuffer  int              // pending bytes from which on a Write waits for the transport; default 1 MiB
 	WriteTimeout time.Duration    // for each write to the transport; 0 for none
 	Now          func() time.Time // the clock that WriteTimeout counts from; needed with it
 }
 
 const (
-	firstReadBuffer    = 4 << 10 // of thousands of connections most say little
 	minReadBuffer      = 128 << 10
 	defaultWriteBuffer = 1 << 20
 )
@@ -48,10 +48,13 @@ type Conn struct {
 // NewConn returns a Conn that owns the transport.
 func NewConn(t Transport, o ConnOptions) *Conn {
 	o.ReadBuffer = max(o.ReadBuffer, minReadBuffer)
+	if o.FirstRead <= 0 || o.FirstRead > o.ReadBuffer {
+		o.FirstRead = o.ReadBuffer
+	}
 	if o.WriteBuffer <= 0 {
 		o.WriteBuffer = defaultWriteBuffer
 	}
-	return &Conn{t: t, o: o, in: make([]byte, firstReadBuffer)}
+	return &Conn{t: t, o: o, in: make([]byte, o.FirstRead)}
 }
 
 // ReadBatch returns the messages that the next read brings, at least one, in order; the frames are whole messages,

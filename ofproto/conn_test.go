@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -94,6 +95,10 @@ func TestConnFrames(t *testing.T) {
 		got, err := readAll(NewConn(&wire{in: bytes.NewReader(stream), pieces: pieces}, ConnOptions{}))
 		if err != io.EOF {
 			t.Errorf("%s: ended with %v", name, err)
+		}
+		small, err := readAll(NewConn(&wire{in: bytes.NewReader(stream), pieces: pieces}, ConnOptions{FirstRead: 1}))
+		if err != io.EOF || !slices.EqualFunc(small, got, bytes.Equal) {
+			t.Errorf("%s: with a buffer that grows from one byte, %d frames, %v; want %d", name, len(small), err, len(got))
 		}
 		if len(got) != len(want) {
 			t.Fatalf("%s: %d frames, want %d", name, len(got), len(want))
