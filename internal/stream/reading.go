@@ -47,7 +47,9 @@ func (r *Reading) Segment(seq uint32, payload []byte) (intent *Intent, done bool
 			r.done = true
 			return nil, true
 		}
-		r.held[seq] = append([]byte(nil), payload...)
+		if len(payload) > len(r.held[seq]) {
+			r.held[seq] = append([]byte(nil), payload...)
+		}
 		return nil, false
 	case ahead < 0: // repeated, perhaps with something new at its end
 		if int(-ahead) >= len(payload) {
@@ -56,15 +58,26 @@ func (r *Reading) Segment(seq uint32, payload []byte) (intent *Intent, done bool
 		payload = payload[-ahead:]
 	}
 	r.feed(payload)
-	for !r.done {
-		p, ok := r.held[r.next]
-		if !ok {
-			break
-		}
-		delete(r.held, r.next)
-		r.feed(p)
+	for r.fill() {
 	}
 	return r.intent, r.done
+}
+
+// fill feeds a held segment that is due, and reports whether there was one. It need not begin where the last one ended: what
+// is sent again may be cut in other pieces.
+func (r *Reading) fill() bool {
+	for seq, p := range r.held {
+		behind := int32(r.next - seq)
+		if r.done || behind < 0 {
+			continue
+		}
+		delete(r.held, seq)
+		if int(behind) < len(p) {
+			r.feed(p[behind:])
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Reading) feed(p []byte) {
