@@ -93,8 +93,9 @@ type Controller struct {
 	o       Options
 	log     logrus.FieldLogger
 	metrics *metrics
-	secret  []byte    // keys the digest in discovery packets
-	epoch   time.Time // zero of the timestamps in them
+	secret  []byte       // keys the digest in discovery packets
+	epoch   time.Time    // zero of the timestamps in them
+	seconds atomic.Int64 // the Unix time to within a probe round, for those who cannot afford a clock
 
 	topo       *topo.Store
 	setMu      sync.Mutex // one Set at a time

@@ -59,6 +59,7 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 		ip = ofproto.IPv4{}
 	}
 	if known && h.At == at && (ip == ofproto.IPv4{} || h.IP == ip) {
+		h.Heard(d.c.seconds.Load())
 		return snap
 	}
 	if snap.IsLink(at) {

@@ -58,6 +58,7 @@ type peerProbe struct {
 
 // probe asks for every service and peer: where it is, how far, and of peers whether they serve.
 func (c *Controller) probe(now time.Time) {
+	c.seconds.Store(now.Unix())
 	c.expireRegistrations(now)
 	c.streams.Expire(now)
 	c.probeThrough(c.up(), now)

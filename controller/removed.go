@@ -84,6 +84,9 @@ func refusedPair(data []byte) (pair, bool) {
 	return pair{m.Match.DLSrc, m.Match.DLDst}, true
 }
 
+// hostMemory is how long a host that says nothing stays on the map.
+const hostMemory = 6 * time.Hour
+
 // switchMemory is how long a switch that is away stays on the map: its flows work without a controller.
 const switchMemory = time.Hour
 
@@ -119,6 +122,9 @@ func (c *Controller) housekeep(now time.Time) {
 		s.forget("silent for very long")
 	}
 	c.forgetSwitches(now)
+	if n := c.topo.ExpireHosts(now.Add(-hostMemory)); n > 0 {
+		c.log.WithField("hosts", n).Info("silent hosts forgotten")
+	}
 	for _, d := range c.up() {
 		d.auditing.ask(d, ofproto.MatchAll, now)
 	}

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -37,6 +38,12 @@ func (s *Store) Learn(mac ofproto.MAC, ip ofproto.IPv4, at Point, now time.Time)
 		}
 		h := Host{MAC: mac, IP: ip, At: at, Since: now}
 		old, known := snap.Host(mac)
+		if known {
+			h.heard = old.heard
+		} else {
+			h.heard = new(atomic.Int64)
+		}
+		h.heard.Store(now.Unix())
 		if known && ip == (ofproto.IPv4{}) {
 			h.IP = old.IP
 		}

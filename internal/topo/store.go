@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -107,6 +108,27 @@ func (s *Store) RemovePort(d ofproto.DPID, no ofproto.Port) {
 		snap.forgetAt(Point{d, no})
 		return &snap
 	})
+}
+
+// ExpireHosts removes the hosts of which no packet came up since before, and returns how many those were. A host that
+// speaks IPv4 asks for somebody's address every few minutes, so a silent one has gone.
+func (s *Store) ExpireHosts(before time.Time) (n int) {
+	s.edit(func(snap Snapshot) *Snapshot {
+		next := snap.hosts
+		snap.hosts.byMAC.all(func(h *Host) bool {
+			if h.heard.Load() < before.Unix() {
+				next = next.without(h)
+				n++
+			}
+			return true
+		})
+		if n == 0 {
+			return nil
+		}
+		snap.hosts = next
+		return &snap
+	})
+	return n
 }
 
 // ForgetHost removes a host.

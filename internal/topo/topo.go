@@ -6,6 +6,7 @@ package topo
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -30,6 +31,15 @@ type Host struct {
 	At    Point
 	Delay time.Duration // one way between host and switch, 0 while unmeasured
 	Since time.Time     // when it was first seen at this point
+
+	heard *atomic.Int64 // when its last packet came up, in Unix seconds; one counter for all versions of a host
+}
+
+// Heard notes that a packet of the host came up, at a time in Unix seconds.
+func (h *Host) Heard(now int64) {
+	if h.heard.Load() < now { // a write that changes nothing would still cost the other cores their copy
+		h.heard.Store(now)
+	}
 }
 
 // A Snapshot is one consistent picture of the network. It never changes; any number of goroutines may read it.
