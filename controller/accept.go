@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	maxHalfOpen  = 4096 // connections that have not finished the handshake
-	acceptRate   = 1000 // connections a second; a fleet that comes back at once spends the burst
+	maxHalfOpen  = 4096        // connections that have not finished the handshake
+	acceptRate   = maxHalfOpen // connections a second: what waits in the kernel is let in before a switch gives up waiting
 	acceptBurst  = maxHalfOpen
 	firstRead    = 4 << 10          // bytes of read buffer at first: of thousands of switches, most say little
 	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is gone

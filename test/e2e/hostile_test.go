@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// Ten thousand malformed messages on connections that are up, two thousand connections that begin badly, and more half-open
+// ones than are allowed, all of it twice: new connections of hosts are served meanwhile, a well-formed message behind the
+// malformed ones is answered, a new switch is let in, and the second round takes no more memory than the first.
+func TestHostile(t *testing.T) {
+	n := newLab(t).single(1)
+	d := n.daemon(directConfig)
+	d.connected("1")
+	n.hs.accepts(1935, greet)
+	await(t, "the service is served", 10*time.Second, func() bool {
+		_, err := n.viewers[0].served("10.0.0.2:1935", time.Second)
+		return err == nil
+	})
+	rest := d.memory()
+	visits := n.viewers[0].visit("10.0.0.2:1935", 50*time.Millisecond)
+	d.molest(t, 10_000, 2000, 1)
+	molested := d.memory()
+	d.halfOpen(t, 6000, func() {})
+	first := d.memory()
+
+	d.molest(t, 10_000, 2000, 2)
+	var crowded int
+	d.halfOpen(t, 6000, func() {
+		crowded = d.memory()
+		late := n.vswitch("s2")
+		await(t, "a switch is let in past the half-open", 5*time.Second, func() bool {
+			return slices.ContainsFunc(d.list("/v1/switches"), func(s map[string]any) bool { return s["dpid"] == late.dpid })
+		})
+	})
+	d.connected("2")
+	visits.end(t, time.Second)
+	if down := d.logged("switch down"); slices.ContainsFunc(down, func(line map[string]any) bool { return line["dpid"] == n.s1.dpid }) {
+		t.Errorf("the first switch went down: %v", down)
+	}
+	second := d.memory()
+	t.Logf("memory: %s at first, %s after the messages; %s with half-open connections; %s after the first round, %s after the second",
+		mib(rest), mib(molested), mib(crowded), mib(first), mib(second))
+	if second > first+16<<20 {
+		t.Errorf("the second round made the memory grow from %s to %s", mib(first), mib(second))
+	}
+	if most := 128 << 20; max(crowded, second) > most {
+		t.Errorf("all this took %s of memory, want at most %s", mib(max(crowded, second)), mib(most))
+	}
+}
+
+// molest sends malformed messages over connections that are up, twenty at a time, and wants an echo request answered behind
+// each fifty of them; and it opens connections with what no switch would begin with.
+func (d *daemon) molest(t *testing.T, messages, connections int, seed uint64) {
+	t.Helper()
+	const rogues = 20
+	var all sync.WaitGroup
+	for i := range uint64(rogues) {
+		all.Go(func() {
+			if err := d.babble(rand.New(rand.NewPCG(seed, i)), ofproto.DPID(0xbad<<32|i), messages/rogues); err != nil {
+				t.Errorf("rogue %d: %v", i, err)
+			}
+		})
+	}
+	all.Go(func() {
+		r := rand.New(rand.NewPCG(seed, rogues))
+		for i := range connections {
+			c, err := d.rogue()
+			if err != nil {
+				t.Errorf("bad beginning %d: %v", i, err)
+				return
+			}
+			ways := openings(r)
+			_, _ = c.Write(ways[i%len(ways)])
+			if i%7 != 0 {
+				_ = c.Close()
+			} else { // let the other side tire of it
+				t.Cleanup(func() { c.Close() })
+			}
+		}
+	})
+	all.Wait()
+}
+
+// babble is a switch that connects well and then sends nonsense, all of it framed.
+func (d *daemon) babble(r *rand.Rand, id ofproto.DPID, messages int) error {
+	c, err := d.rogue()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.shakeHands(id); err != nil {
+		return err
+	}
+	kinds := samples()
+	for i := range messages {
+		if _, err := c.Write(garble(r, kinds[r.IntN(len(kinds))])); err != nil {
+			return fmt.Errorf("after %d messages: %w", i, err)
+		}
+		if i%50 == 49 {
+			if err := c.echo(uint32(0xec0<<16 | i)); err != nil {
+				return fmt.Errorf("after %d messages: %w", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+// halfOpen opens connections that say nothing, or begin a message and do not end it, and closes them after do.
+func (d *daemon) halfOpen(t *testing.T, count int, do func()) {
+	t.Helper()
+	for i := range count {
+		c, err := d.lab.core.dial("tcp", "127.0.0.1:6653")
+		if err != nil {
+			t.Fatalf("half-open connection %d: %v", i, err)
+		}
+		defer c.Close()
+		if i%2 == 0 {
+			_, _ = c.Write([]byte{1, 0, 0, 8})
+		}
+	}
+	do()
+}

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// within runs do on a thread that is in the namespace. Sockets that it makes stay there.
+func (n netns) within(do func() error) error {
+	runtime.LockOSThread() // and never unlocked where the way back fails, so that the thread ends with its goroutine
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	away, err := os.Open("/proc/" + n.pid() + "/ns/net")
+	if err != nil {
+		return err
+	}
+	defer away.Close()
+	if err := unix.Setns(int(away.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	err = do()
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		panic(back)
+	}
+	runtime.UnlockOSThread()
+	return err
+}
+
+// accepts has the host accept connections to a port, and serve each in a goroutine until the test ends.
+func (h *host) accepts(port int, serve func(net.Conn)) {
+	h.lab.t.Helper()
+	var l net.Listener
+	err := h.within(func() (err error) {
+		l, err = net.Listen("tcp", ":"+strconv.Itoa(port))
+		return err
+	})
+	if err != nil {
+		h.lab.t.Fatal(err)
+	}
+	h.lab.t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c)
+			}()
+		}
+	}()
+}
+
+// greet is a service that says one byte and waits for the other side to close.
+func greet(c net.Conn) {
+	if _, err := c.Write([]byte{'!'}); err == nil {
+		_, _ = c.Read(make([]byte, 1))
+	}
+}
+
+// served dials a service that greets and returns how long the first byte took.
+func (h *host) served(addr string, patience time.Duration) (time.Duration, error) {
+	var took time.Duration
+	err := h.within(func() error {
+		begin := time.Now()
+		c, err := net.DialTimeout("tcp", addr, patience)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(begin.Add(patience)); err != nil {
+			return err
+		}
+		_, err = io.ReadFull(c, make([]byte, 1))
+		took = time.Since(begin)
+		return err
+	})
+	return took, err
+}
+
+// A visitor dials a service again and again.
+type visitor struct {
+	stop, done chan struct{}
+	took       []time.Duration
+	failed     []error
+}
+
+// visit has the host dial a service every so often until end. Each connection is a new one, which takes the controller.
+func (h *host) visit(addr string, every time.Duration) *visitor {
+	v := &visitor{stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(v.done)
+		for {
+			select {
+			case <-v.stop:
+				return
+			case <-time.After(every):
+				if took, err := h.served(addr, 5*time.Second); err != nil {
+					v.failed = append(v.failed, err)
+				} else {
+					v.took = append(v.took, took)
+				}
+			}
+		}
+	}()
+	return v
+}
+
+// end ends the visits. It wants some, none of them failed and none of them longer than most.
+func (v *visitor) end(t *testing.T, most time.Duration) {
+	t.Helper()
+	close(v.stop)
+	<-v.done
+	if len(v.took) == 0 || len(v.failed) > 0 {
+		t.Errorf("%d new connections to the service were served; these were not: %v", len(v.took), v.failed)
+		return
+	}
+	var sum, worst time.Duration
+	for _, d := range v.took {
+		sum += d
+		worst = max(worst, d)
+	}
+	if worst > most {
+		t.Errorf("a new connection to the service took %v, want at most %v: %v", worst, most, v.took)
+	}
+	t.Logf("%d new connections to the service: mean %v, worst %v", len(v.took),
+		(sum / time.Duration(len(v.took))).Round(time.Microsecond), worst.Round(time.Microsecond))
+}
+
+// memory is how many bytes of a running program are in memory.
+func (p *process) memory() int {
+	p.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	var kb int
+	if _, err := fmt.Sscanf(rest, "%d kB", &kb); err != nil {
+		p.t.Fatal(err)
+	}
+	return kb << 10
+}
+
+func mib(bytes int) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
