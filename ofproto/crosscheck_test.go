@@ -69,7 +69,7 @@ func TestOpenVSwitchAgreesOnLengths(t *testing.T) {
 			be.PutUint16(cut[2:], uint16(n))
 			add(cut)
 		}
-		for at := HeaderLen; at+1 < len(b); at += 2 {
+		for at := HeaderLen; at+1 < min(len(b), 240); at += 2 { // two entries or so of a list
 			for _, n := range numbers {
 				changed := bytes.Clone(b)
 				be.PutUint16(changed[2:], uint16(len(b)))
