@@ -131,10 +131,14 @@ func (o offer) compare(p offer) int {
 // offers shows each of the arrivals that a relay at a place may take.
 func (l *Live) offers(relay string, from []arrival, m Map, margin time.Duration, yield func(offer)) {
 	host := m.Host(relay)
+	passesOn := slices.ContainsFunc(l.Copies, func(c Copy) bool { return c.From == relay })
 	for i := range from {
 		a := &from[i]
+		if a.at == relay || passesOn && l.comesBy(a.at, relay) {
+			continue
+		}
 		step, ok := m.between(a.host, host)
-		if !ok || l.comesBy(a.at, relay) {
+		if !ok {
 			continue
 		}
 		o := offer{Offer{a.at, a.lag + step}, a, a.lag + step}

@@ -9,7 +9,7 @@ import (
 
 // likely is how many streams, those with the most viewers, stand for all that a viewer may ask for. Every one of them costs
 // a look at each peer for each new connection.
-const likely = 8
+const likely = 4
 
 // lags is how old the stream will be at each of the sources, as far as can be told at a SYN, which does not name it: the
 // mean over the service's most watched streams, each weighing as much as it has viewers, and one more. A stream of which
