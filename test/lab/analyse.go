@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -59,6 +60,9 @@ func analyse(p plan, r run) (measure.Run, error) {
 	folder := p.folder(r)
 	var f facts
 	text, err := os.ReadFile(filepath.Join(folder, "facts.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return result, errors.New("it did not come to its end, so there is nothing to measure")
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &f)
 	}

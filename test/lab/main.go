@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ofctl-live/ofctl-live/test/lab/measure"
 )
 
 func main() {
@@ -45,7 +47,9 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return perform(c.Context(), p, newScreen(os.Stdout))
+			out := newScreen(os.Stdout)
+			summary, err := perform(c.Context(), p, out)
+			return errors.Join(err, promises(summary, out))
 		},
 	}
 	c.Flags().StringVar(&o.set, "set", o.set, "runs: lab for all, demo for the shortest pair, or of your own as TOPOLOGY,VIEWERS")
@@ -123,13 +127,18 @@ func repository() (string, error) {
 	}
 }
 
-// perform executes a plan, here or in a user-mode kernel, and writes the results.
-func perform(ctx context.Context, p plan, out *screen) error {
+// perform executes a plan, here or in a user-mode kernel, writes the results and returns them. The error tells what makes
+// them worthless.
+func perform(ctx context.Context, p plan, out *screen) (measure.Summary, error) {
+	var none measure.Summary
 	if err := os.MkdirAll(filepath.Join(p.Out, "runs"), 0o755); err != nil {
-		return err
+		return none, err
 	}
 	if err := encodeClip(ctx, p.clip(), p.Seconds); err != nil {
-		return err
+		return none, err
+	}
+	if err := p.write(filepath.Join(p.Out, "runs", "plan.json")); err != nil {
+		return none, err
 	}
 	reason := unfit()
 	var failed error
@@ -140,16 +149,17 @@ func perform(ctx context.Context, p plan, out *screen) error {
 		fmt.Fprintf(out, "Running in a user-mode kernel, because here: %v.\n", reason)
 		status, err := boot(ctx, p, out)
 		if err != nil {
-			return err
+			return none, err
 		}
 		if status != 0 {
 			failed = errors.New("not every run succeeded; see above")
 		}
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return none, ctx.Err()
 	}
-	return errors.Join(failed, report(p, out))
+	summary, err := report(p, out)
+	return summary, errors.Join(failed, err)
 }
 
 // insideCommand is what init.sh calls: the kernel is the right one, and results are written outside.
@@ -187,7 +197,9 @@ func analyseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return report(p, newScreen(os.Stdout))
+			out := newScreen(os.Stdout)
+			summary, err := report(p, out)
+			return errors.Join(err, promises(summary, out))
 		},
 	}
 }

@@ -19,8 +19,8 @@ const (
 	summaryFile = "summary.json"
 )
 
-// report measures every run of a plan, writes the results, shows the table, and returns what is wrong with them.
-func report(p plan, out io.Writer) error {
+// report measures every run of a plan, writes the results and shows the table. The error tells what makes them worthless.
+func report(p plan, out io.Writer) (measure.Summary, error) {
 	var summary measure.Summary
 	var failures []error
 	for _, r := range p.Runs {
@@ -36,16 +36,15 @@ func report(p plan, out io.Writer) error {
 		}
 	}
 	if len(summary.Runs) == 0 {
-		return errors.Join(append(failures, errors.New("no run left anything to measure"))...)
+		return summary, errors.Join(append(failures, errors.New("no run left anything to measure"))...)
 	}
 	if err := writeResults(p.Out, summary); err != nil {
-		return errors.Join(append(failures, err)...)
+		return summary, errors.Join(append(failures, err)...)
 	}
 	table(out, summary)
 	fmt.Fprintf(out, "\nDelay of every frame: %s\nFigures: %s, %s\n\n", filepath.Join(p.Out, plotFile),
 		filepath.Join(p.Out, summaryFile), filepath.Join(p.Out, framesFile))
-	failures = append(failures, promises(summary, out)...)
-	return errors.Join(failures...)
+	return summary, errors.Join(failures...)
 }
 
 func writeResults(dir string, s measure.Summary) error {
@@ -112,7 +111,7 @@ func judge(r measure.Run) error {
 }
 
 // promises shows how the results compare to what the project promises, and returns what does not hold.
-func promises(s measure.Summary, out io.Writer) []error {
+func promises(s measure.Summary, out io.Writer) error {
 	var broken []error
 	check := func(holds bool, format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
@@ -146,7 +145,7 @@ func promises(s measure.Summary, out io.Writer) []error {
 				n, r.CDNLinkBytes.In/1000, r.CDNLinkBytes.Out/1000, d.CDNLinkBytes.Out/1000)
 		}
 	}
-	return broken
+	return errors.Join(broken...)
 }
 
 // comparison is what runs must share to be compared.
