@@ -13,6 +13,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 // A toy is a controller that knows where everybody is without learning, and does what it is told to do wrong.
@@ -115,7 +116,7 @@ func (c *toy) send(conn *ofproto.Conn, in *ofproto.PacketIn, port ofproto.Port, 
 }
 
 // connectToy connects a few switches to a toy.
-func connectToy(t *testing.T, n int, b behind) (context.Context, *toy, []*simSwitch) {
+func connectToy(t *testing.T, n, destinations int, buffered bool) (context.Context, *toy, []*simSwitch) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -124,7 +125,9 @@ func connectToy(t *testing.T, n int, b behind) (context.Context, *toy, []*simSwi
 	switches := make([]*simSwitch, n)
 	for i := range switches {
 		var err error
-		if switches[i], err = dialSwitch(ctx, address, i, b); err != nil {
+		sw := oftest.NewSwitch(oftest.Options{DPID: ofproto.DPID(i + 1), Ports: switchPorts()})
+		all := slots(i, destinations, buffered)
+		if switches[i], err = dialSwitch(ctx, address, sw, all, newPairRules(all), buffered); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,7 +141,7 @@ const short = 200 * time.Millisecond
 
 func TestClosedLoop(t *testing.T) {
 	for _, buffered := range []bool{false, true} {
-		ctx, _, switches := connectToy(t, 3, behind{2, buffered})
+		ctx, _, switches := connectToy(t, 3, 2, buffered)
 		r, err := closedLoop(ctx, switches, 8, short, short)
 		r.quantiles()
 		if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 {
@@ -155,7 +158,7 @@ func TestClosedLoop(t *testing.T) {
 }
 
 func TestOpenLoop(t *testing.T) {
-	ctx, _, switches := connectToy(t, 3, behind{2, false})
+	ctx, _, switches := connectToy(t, 3, 2, false)
 	r, err := openLoop(ctx, switches, short, short)
 	if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 || r.FlowMods == 0 {
 		t.Errorf("%v, %q: %+v", err, r.bad(), r)
@@ -167,7 +170,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 		wrongPort: "PACKET_OUT does", wrongFrame: "another frame", wrongRule: "leaves as",
 	} {
 		for _, open := range []bool{false, true} {
-			ctx, c, switches := connectToy(t, 2, behind{1, false})
+			ctx, c, switches := connectToy(t, 2, 1, false)
 			c.fault.Store(fault)
 			var r result
 			var err error
@@ -184,7 +187,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 }
 
 func TestLostAndRepeatedAnswersAreCounted(t *testing.T) {
-	ctx, c, switches := connectToy(t, 1, behind{1, false})
+	ctx, c, switches := connectToy(t, 1, 1, false)
 	c.fault.Store(twice)
 	if r, err := closedLoop(ctx, switches, 4, short, short); err != nil || r.Unmatched == 0 {
 		t.Errorf("answered twice: %v, %+v", err, r)
@@ -199,7 +202,7 @@ func TestLostAndRepeatedAnswersAreCounted(t *testing.T) {
 }
 
 func TestLostConnectionEndsTheRun(t *testing.T) {
-	ctx, c, switches := connectToy(t, 1, behind{1, false})
+	ctx, c, switches := connectToy(t, 1, 1, false)
 	c.fault.Store(hangUp)
 	if _, err := closedLoop(ctx, switches, 4, short, time.Minute); err == nil {
 		t.Error("no error")
@@ -207,7 +210,7 @@ func TestLostConnectionEndsTheRun(t *testing.T) {
 }
 
 func TestWarmFindsAWrongController(t *testing.T) {
-	ctx, c, switches := connectToy(t, 1, behind{1, false})
+	ctx, c, switches := connectToy(t, 1, 1, false)
 	c.fault.Store(wrongPort)
 	l := &lap{window: newWindow(switches[0], warmWindow), todo: sources}
 	if err := l.start(); err != nil {

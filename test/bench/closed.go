@@ -17,9 +17,8 @@ const (
 type window struct {
 	s       *simSwitch
 	entries []entry
-	next    int // slot
-	out     []byte
-	filled  []*entry  // that out holds the requests of
+	next    int       // slot
+	filled  []*entry  // whose requests are about to be sent
 	now     time.Time // when the messages being handled were read; zero before the first answer among them
 	latency histogram
 	lost    uint64
@@ -42,7 +41,7 @@ func newWindow(s *simSwitch, n int) *window {
 	return w
 }
 
-// fill puts a new request into out in place of an answered one.
+// fill asks for the next slot in place of an answered one.
 func (w *window) fill(e *entry) {
 	e.id += maxWindow
 	if e.id >= 0xffffffff-maxWindow { // the highest is no buffer id
@@ -53,43 +52,51 @@ func (w *window) fill(e *entry) {
 	w.ask(e)
 }
 
-// ask puts the entry's request into out.
+// ask puts the entry's request into what is sent next.
 func (w *window) ask(e *entry) {
 	e.waits = true
-	w.out = e.slot.appendRequest(w.out, e.id, w.s.buffered)
+	w.s.out = e.slot.appendRequest(w.s.out, e.id, w.s.buffered)
 	w.filled = append(w.filled, e)
 }
 
-// flush implements load: it sends what was filled in, in one write.
-func (w *window) flush() error {
+// sending implements load.
+func (w *window) sending() {
 	w.now = time.Time{}
-	if len(w.out) == 0 {
-		return nil
+	if len(w.filled) == 0 {
+		return
 	}
 	now := time.Now()
 	for _, e := range w.filled {
 		e.sent = now
 	}
-	out := w.out
-	w.out, w.filled = w.out[:0], w.filled[:0]
-	return w.s.send(out)
+	w.filled = w.filled[:0]
 }
 
-// waiting returns the entry that an answer is for, nil if nobody waits for it.
-func (w *window) waiting(id uint32) *entry {
+// flush sends the requests that were filled in.
+func (w *window) flush() error {
+	w.sending()
+	return w.s.flush()
+}
+
+// waiting returns the entry that an answer is for, nil if nobody waits for it; ours tells whether somebody did once. Ids
+// count up from zero, so that one nobody ever used is higher: a packet of the controller's own.
+func (w *window) waiting(id uint32) (e *entry, ours bool) {
 	i := int(id % maxWindow)
-	if i >= len(w.entries) || w.entries[i].id != id || !w.entries[i].waits {
-		w.s.counts.unmatched.Add(1)
-		return nil
+	if i >= len(w.entries) || w.entries[i].id < id {
+		return nil, false
 	}
-	return &w.entries[i]
+	if w.entries[i].id != id || !w.entries[i].waits {
+		w.s.counts.unmatched.Add(1)
+		return nil, true
+	}
+	return &w.entries[i], true
 }
 
 // answer implements load.
-func (w *window) answer(id uint32, message []byte) {
-	e := w.waiting(id)
+func (w *window) answer(id uint32, message []byte) bool {
+	e, ours := w.waiting(id)
 	if e == nil {
-		return
+		return ours
 	}
 	if w.now.IsZero() {
 		w.now = time.Now()
@@ -102,6 +109,7 @@ func (w *window) answer(id uint32, message []byte) {
 	if !w.stopped {
 		w.fill(e)
 	}
+	return true
 }
 
 // sweep replaces requests that were never answered.
@@ -164,16 +172,16 @@ func closedLoop(ctx context.Context, switches []*simSwitch, n int, lead, length 
 	}
 	time.Sleep(lostCheck) // the last answers
 	for _, s := range switches {
-		s.set(idle{s})
+		s.set(idle{})
 	}
 	return r, err
 }
 
-// idle is the load of a switch that asks nothing. What still comes is nobody's.
-type idle struct{ s *simSwitch }
+// idle is the load of a switch that asks nothing.
+type idle struct{}
 
-func (i idle) answer(uint32, []byte) { i.s.counts.unmatched.Add(1) }
-func (idle) flush() error            { return nil }
+func (idle) answer(uint32, []byte) bool { return false }
+func (idle) sending()                   {}
 
 // wait lets time pass, calling every now and then, and fails when a connection ends.
 func wait(ctx context.Context, switches []*simSwitch, d time.Duration, every func() error) error {

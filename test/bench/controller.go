@@ -16,16 +16,16 @@ import (
 // A controller is one of the programs that are compared.
 type controller struct {
 	name string
-	args func(address string) []string // the command that listens there
+	args func(address string, more ...string) []string // the command that listens there
 }
 
 // controllers are the programs to be compared, the first being ours.
 func controllers(binary string) []controller {
 	return []controller{
-		{"ofctl-live", func(address string) []string {
-			return []string{binary, "--policy", "direct", "--listen", address, "--http", freeAddress(), "--log-level", "warn"}
+		{"ofctl-live", func(address string, more ...string) []string {
+			return append([]string{binary, "--listen", address, "--http", freeAddress(), "--log-level", "warn"}, more...)
 		}},
-		{"ovs-testcontroller", func(address string) []string {
+		{"ovs-testcontroller", func(address string, _ ...string) []string {
 			host, port, _ := net.SplitHostPort(address)
 			return []string{"ovs-testcontroller", "--unixctl=none", "-vconsole:err", "-vsyslog:off", "ptcp:" + port + ":" + host}
 		}},
@@ -40,10 +40,10 @@ type process struct {
 	done    chan struct{}
 }
 
-// start starts a controller on one CPU and waits until it listens.
-func (c controller) start(ctx context.Context, cpu int) (*process, error) {
+// start starts a controller on one CPU, with more arguments if it is ours, and waits until it listens.
+func (c controller) start(ctx context.Context, cpu int, more ...string) (*process, error) {
 	p := &process{address: freeAddress(), done: make(chan struct{})}
-	args := append([]string{"taskset", "-c", strconv.Itoa(cpu)}, c.args(p.address)...)
+	args := append([]string{"taskset", "-c", strconv.Itoa(cpu)}, c.args(p.address, more...)...)
 	p.cmd = exec.CommandContext(ctx, args[0], args[1:]...)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -7,6 +7,12 @@
 // A request is a PACKET_IN that carries a 60-byte TCP frame between two hosts the controller knows; its response is the
 // message that sends that very packet on, a PACKET_OUT with the frame or, where the switch buffers packets, a FLOW_MOD or
 // PACKET_OUT with its buffer id. Closed loop keeps a fixed number of requests outstanding per switch, open loop sends as
-// fast as the controller reads. A sample of the responses is checked: the frame must be the request's, and it must leave
-// by the port of the destination, as must a packet that the flow mods are for.
+// fast as the controller reads. The flow mods that come with the responses are counted, since a controller need not send
+// a rule again that is on its way: with -destinations 100 the pairs are so many that nearly each response has one.
+//
+// Then ofctl-live alone, with its bypass policy, is dialled through: a request is the SYN of a new connection to a
+// service, its response the PACKET_OUT that sends it to a peer, after a barrier has confirmed the rules both ways.
+//
+// A sample of all answers is checked: the frame must be the request's, and it must leave by the port of the destination,
+// rewritten where a peer is to serve; so must a packet that the rules are for, on a strict flow table.
 package main

@@ -32,11 +32,15 @@ func run() error {
 	lead := flag.Duration("lead", time.Second, "how long each scenario runs before that")
 	buffered := flag.Bool("buffered", false, "have the switches buffer packets, as Open vSwitch no longer does")
 	dests := flag.Int("destinations", 10, "hosts behind each switch that its 1000 sources send to, up to 200")
+	connections := flag.Int("connections", 6250, "new connections behind each of the 16 switches in the stream scenario; 0 leaves it out")
 	only := flag.String("only", "", "measure only the controller of this name")
 	own, other := flag.Int("cpu", 0, "the CPU of the load"), flag.Int("controller-cpu", 1, "the CPU of the controller")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if most := sources * (65535 - firstPort); *connections > most {
+		return fmt.Errorf("%d connections: up to %d are possible", *connections, most)
 	}
 	if *dests < 1 || *dests > 200 {
 		return fmt.Errorf("%d destinations: 1 to 200 are possible", *dests)
@@ -50,7 +54,7 @@ func run() error {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 
-	m := measurement{lead: *lead, length: *length, behind: behind{*dests, *buffered}, cpu: *other, progress: progress(time.Now())}
+	m := measurement{lead: *lead, length: *length, destinations: *dests, buffered: *buffered, connections: *connections, cpu: *other, progress: progress(time.Now())}
 	rep := report{Time: time.Now(), CPU: cpuModel(), Buffered: *buffered, Destinations: *dests, Rounds: *rounds, Seconds: length.Seconds()}
 	all := controllers(*binary)
 	var names []string
@@ -67,6 +71,13 @@ func run() error {
 			if err != nil {
 				return err
 			}
+		}
+		if ours := all[0]; *connections > 0 && (*only == "" || *only == ours.name) {
+			r, err := m.streamRound(ctx, ours, n)
+			if err != nil {
+				return err
+			}
+			rep.Results = append(rep.Results, r)
 		}
 	}
 	rep.Summary = summarize(rep.Results, names[0], names[1])

@@ -28,18 +28,18 @@ func (o *openLoad) send(stop context.Context, first int) (n uint64) {
 }
 
 // answer implements load.
-func (o *openLoad) answer(id uint32, message []byte) {
+func (o *openLoad) answer(id uint32, message []byte) bool {
 	if int(id) >= len(o.s.slots) {
-		o.s.counts.unmatched.Add(1)
-		return
+		return false
 	}
 	if n := o.s.counts.answers.Add(1); n%sampleAnswers == 0 {
 		o.s.check(message, &o.s.slots[id], id)
 	}
+	return true
 }
 
-// flush implements load.
-func (*openLoad) flush() error { return nil }
+// sending implements load.
+func (*openLoad) sending() {}
 
 // openLoop has every switch send as fast as the controller reads, for a while, after a lead that is not measured. Then it
 // waits for the answers that are still to come, to tell how many requests had none.
@@ -76,7 +76,7 @@ func openLoop(ctx context.Context, switches []*simSwitch, lead, length time.Dura
 		r.Lost = asked - (got - answered)
 	}
 	for _, s := range switches {
-		s.set(idle{s})
+		s.set(idle{})
 	}
 	return r, err
 }

@@ -86,12 +86,12 @@ func statsOf(all []result) stats {
 // summarize compares, scenario by scenario, ours with theirs.
 func summarize(results []result, ours, theirs string) []summary {
 	var out []summary
-	for _, sc := range scenarios {
-		sum := summary{Scenario: sc.name, Controllers: map[string]stats{}}
+	for _, name := range scenarioNames() {
+		sum := summary{Scenario: name, Controllers: map[string]stats{}}
 		for _, name := range []string{ours, theirs} {
 			var all []result
 			for _, r := range results {
-				if r.Scenario == sc.name && r.Controller == name {
+				if r.Scenario == sum.Scenario && r.Controller == name {
 					all = append(all, r)
 				}
 			}

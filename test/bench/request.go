@@ -11,6 +11,8 @@ import (
 const (
 	sourcePorts = 3
 	destPort    = sourcePorts + 1
+	peerPort    = destPort + 1 // in the stream scenario
+	servicePort = peerPort + 1 // in the stream scenario, of the first switch only
 	sources     = 1000
 )
 
@@ -63,29 +65,38 @@ func packetIn(port ofproto.Port, frame []byte) *ofproto.PacketIn {
 // A slot is one pair of hosts and the request that asks for it.
 type slot struct {
 	from, to host
+	peer     *host  // who serves what from asks of to; nil if to does
 	request  []byte // a whole PACKET_IN with the slot's number as its id
 }
 
 // slots returns every pair of a switch's sources and destinations, so ordered that neighbours differ in both and that the
 // first ones have every host among them. The requests follow each other in memory.
 func slots(sw, destinations int, buffered bool) []slot {
-	all := make([]slot, 0, sources*destinations)
-	memory := make([]byte, 0, sources*destinations*requestLen)
-	for i := range sources * destinations {
-		from, to := source(sw, i%sources), destination(sw, (i+i/sources)%destinations)
-		frame := packet.AppendTCP(nil, packet.TCP{
-			DstMAC: to.mac, SrcMAC: from.mac, SrcIP: from.ip, DstIP: to.ip, SrcPort: uint16(10000 + i%sources), DstPort: 80,
-			Flags: packet.ACK, Window: 1000,
-		})
+	all := make([]slot, sources*destinations)
+	frames := make([]packet.TCP, len(all))
+	for i := range all {
+		all[i] = slot{from: source(sw, i%sources), to: destination(sw, (i+i/sources)%destinations)}
+		frames[i] = packet.TCP{SrcPort: uint16(10000 + i%sources), DstPort: 80, Flags: packet.ACK}
+	}
+	buildRequests(all, frames, buffered)
+	return all
+}
+
+// buildRequests makes the slots' requests of TCP segments, whose addresses it fills in. They follow each other in memory.
+func buildRequests(all []slot, frames []packet.TCP, buffered bool) {
+	memory := make([]byte, 0, len(all)*requestLen)
+	for i := range all {
+		s, t := &all[i], &frames[i]
+		t.DstMAC, t.SrcMAC, t.SrcIP, t.DstIP, t.Window = s.to.mac, s.from.mac, s.from.ip, s.to.ip, 1000
 		at := len(memory)
 		var err error
-		if memory, err = ofproto.Append(memory, 0, packetIn(from.port, frame)); err != nil || len(memory) != at+requestLen {
+		memory, err = ofproto.Append(memory, 0, packetIn(s.from.port, packet.AppendTCP(nil, *t)))
+		if err != nil || len(memory) != at+requestLen {
 			panic("bench: a request that is not what the offsets are for")
 		}
 		putID(memory[at:], uint32(i), buffered)
-		all = append(all, slot{from, to, memory[at : at+requestLen]}) // its capacity reaches to the end
+		s.request = memory[at : at+requestLen] // its capacity reaches to the last request
 	}
-	return all
 }
 
 // block returns the requests of up to n slots from first on, in one piece.

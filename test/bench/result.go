@@ -7,24 +7,25 @@ import (
 
 // A result is what one scenario measured of one controller in one round.
 type result struct {
-	Round         int     `json:"round"`
-	Scenario      string  `json:"scenario"`
-	Controller    string  `json:"controller"`
-	Seconds       float64 `json:"seconds"`
-	Responses     uint64  `json:"responses"`
-	PerSecond     float64 `json:"responses_per_second"`
-	P50           float64 `json:"p50_us,omitempty"` // closed loop only, as an open loop measures its own queue
-	P99           float64 `json:"p99_us,omitempty"`
-	P999          float64 `json:"p999_us,omitempty"`
-	FlowMods      uint64  `json:"flow_mods"`
-	Lost          uint64  `json:"lost"`      // requests without an answer
-	Unmatched     uint64  `json:"unmatched"` // answers to nothing
-	Checked       uint64  `json:"checked"`
-	Wrong         uint64  `json:"wrong"`
-	FirstWrong    string  `json:"first_wrong,omitempty"`
-	CPUMicros     float64 `json:"cpu_us_per_response"`           // of the controller
-	GeneratorCPU  float64 `json:"generator_cpu_us_per_response"` // of this program
-	ResidentBytes uint64  `json:"resident_bytes"`
+	Round          int     `json:"round"`
+	Scenario       string  `json:"scenario"`
+	Controller     string  `json:"controller"`
+	Seconds        float64 `json:"seconds"`
+	Responses      uint64  `json:"responses"`
+	PerSecond      float64 `json:"responses_per_second"`
+	P50            float64 `json:"p50_us,omitempty"` // closed loop only, as an open loop measures its own queue
+	P99            float64 `json:"p99_us,omitempty"`
+	P999           float64 `json:"p999_us,omitempty"`
+	FlowMods       uint64  `json:"flow_mods"`
+	Lost           uint64  `json:"lost"`      // requests without an answer
+	Unmatched      uint64  `json:"unmatched"` // answers to nothing
+	Checked        uint64  `json:"checked"`
+	Wrong          uint64  `json:"wrong"`
+	FirstWrong     string  `json:"first_wrong,omitempty"`
+	CPUMicros      float64 `json:"cpu_us_per_response"`           // of the controller
+	GeneratorCPU   float64 `json:"generator_cpu_us_per_response"` // of this program
+	ResidentBytes  uint64  `json:"resident_bytes"`
+	ResidentBefore uint64  `json:"resident_bytes_before,omitempty"` // stream: before there was any session
 
 	latency *histogram // nil in an open loop
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 // A scenario is one way to load a controller.
@@ -21,14 +24,24 @@ var scenarios = []scenario{
 	{"open 16", 16, 0},
 }
 
+// scenarioNames are the names of all scenarios, in the order of the report.
+func scenarioNames() (names []string) {
+	for _, sc := range scenarios {
+		names = append(names, sc.name)
+	}
+	return append(names, streamScenario)
+}
+
 // fleet is how many switches are connected in all scenarios; ovs-testcontroller takes no more.
 const fleet = 16
 
 // measurement is how a controller is measured.
 type measurement struct {
 	lead, length time.Duration // of each scenario: what is not measured before it, and what is
-	behind       behind
-	cpu          int // of the controller
+	destinations int           // behind each switch
+	buffered     bool          // the switches buffer packets for the controller
+	connections  int           // per switch, of the stream scenario
+	cpu          int           // of the controller
 	progress     func(string)
 }
 
@@ -37,18 +50,20 @@ func (m measurement) round(ctx context.Context, c controller, n int) ([]result, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m.progress(fmt.Sprintf("round %d, %s: starting", n, c.name))
-	p, err := c.start(ctx, m.cpu)
+	p, err := c.start(ctx, m.cpu, "--policy", "direct")
 	if err != nil {
 		return nil, err
 	}
 	defer p.stop()
 	switches := make([]*simSwitch, fleet)
 	for i := range switches {
-		if switches[i], err = dialSwitch(ctx, p.address, i, m.behind); err != nil {
+		sw := oftest.NewSwitch(oftest.Options{DPID: ofproto.DPID(i + 1), Ports: switchPorts()})
+		all := slots(i, m.destinations, m.buffered)
+		if switches[i], err = dialSwitch(ctx, p.address, sw, all, newPairRules(all), m.buffered); err != nil {
 			return nil, err
 		}
 	}
-	m.progress(fmt.Sprintf("round %d, %s: learning %d hosts", n, c.name, fleet*(sources+m.behind.destinations)))
+	m.progress(fmt.Sprintf("round %d, %s: learning %d hosts", n, c.name, fleet*(sources+m.destinations)))
 	time.Sleep(500 * time.Millisecond) // the handshakes
 	began := time.Now()
 	if err := warm(ctx, switches, time.Second); err != nil {

@@ -16,31 +16,31 @@ import (
 // A simSwitch is one simulated switch. An oftest.Switch says everything but the load: the handshake, echoes, barriers,
 // statistics. The messages that a benchmark consists of never reach it; they are handled where they are read.
 type simSwitch struct {
-	behind
-	slots   []slot
-	pairs   map[pair]*slot // by addresses
-	conn    net.Conn
-	end     chan error // why the reader ended
-	sim     net.Conn   // the oftest.Switch's controller end
-	sending sync.Mutex // a write to conn
-	counts  counts
+	buffered bool
+	slots    []slot
+	rules    rules
+	conn     net.Conn
+	end      chan error // why the reader ended
+	sim      net.Conn   // the oftest.Switch's controller end
+	sending  sync.Mutex // a write to conn
+	counts   counts
 
-	mu   sync.Mutex // guards load; the reader holds it from the first message of a read to the last
+	mu   sync.Mutex // guards what follows; the reader holds it from the first message of a read to the last
 	load load
+	out  []byte // messages to be sent when all messages of a read are handled
 }
 
 // A load is what a switch is measured with. Its methods are called under the switch's mu.
 type load interface {
-	answer(id uint32, message []byte) // a message that answers a request
-	flush() error                     // all messages of a read were handled
+	answer(id uint32, message []byte) (ours bool) // a message that may answer a request, for it carries a packet
+	sending()                                     // all messages of a read were handled: what they led to is sent now
 }
 
-type pair struct{ from, to ofproto.MAC }
-
-// behind says what is behind a switch, and what kind of switch it is.
-type behind struct {
-	destinations int
-	buffered     bool // it buffers packets for the controller
+// rules tells which rules are part of the load, and whom they are for.
+type rules interface {
+	hot(ofproto.Wildcards) bool      // whether a rule that ignores these fields is part of the load
+	slotOf(m *ofproto.FlowMod) *slot // a slot whose packets it is for, nil for none
+	checkRule(*ofproto.FlowMod, *slot) error
 }
 
 // counts are what a switch has seen.
@@ -58,18 +58,14 @@ func (c *counts) fail(err error) {
 	c.firstErr.CompareAndSwap(nil, &err)
 }
 
-// dialSwitch connects a simulated switch to a controller; index tells switches apart. It is served until ctx ends.
-func dialSwitch(ctx context.Context, address string, index int, b behind) (*simSwitch, error) {
+// dialSwitch connects a simulated switch to a controller, to be served until ctx ends.
+func dialSwitch(ctx context.Context, address string, sw *oftest.Switch, all []slot, r rules, buffered bool) (*simSwitch, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	near, far := oftest.Pipe()
-	sw := oftest.NewSwitch(oftest.Options{DPID: ofproto.DPID(index + 1), Ports: switchPorts()})
-	s := &simSwitch{behind: b, slots: slots(index, b.destinations, b.buffered), conn: conn, end: make(chan error, 1), sim: far, pairs: map[pair]*slot{}}
-	for i := range s.slots {
-		s.pairs[pair{s.slots[i].from.mac, s.slots[i].to.mac}] = &s.slots[i]
-	}
+	s := &simSwitch{buffered: buffered, slots: all, rules: r, conn: conn, end: make(chan error, 1), sim: far}
 	context.AfterFunc(ctx, func() { conn.Close(); far.Close() })
 	go func() { _ = sw.Serve(ctx, near) }()
 	go func() { _ = s.forwardSim() }()
@@ -129,7 +125,8 @@ func (s *simSwitch) read() error {
 		}
 		var flushed error
 		if s.load != nil {
-			flushed = s.load.flush()
+			s.load.sending()
+			flushed = s.flush()
 		}
 		s.mu.Unlock()
 		have = copy(buf, rest)
@@ -147,19 +144,42 @@ func (s *simSwitch) read() error {
 
 // handle takes one message. Rules that come before there is any load are the controller's own and go to the table.
 func (s *simSwitch) handle(message []byte) {
-	t := ofproto.Type(message[1])
-	if t == ofproto.TypeFlowMod && s.load != nil {
+	if s.load == nil {
+		_, _ = s.sim.Write(message)
+		return
+	}
+	switch ofproto.Type(message[1]) {
+	case ofproto.TypeBarrierRequest: // at once, as rules that count take no time here
+		s.out = append(s.out, ofproto.Version, byte(ofproto.TypeBarrierReply), 0, ofproto.HeaderLen)
+		s.out = append(s.out, message[4:8]...)
+		return
+	case ofproto.TypeFlowMod:
+		if len(message) < modBuffer || !s.rules.hot(ofproto.Wildcards(binary.BigEndian.Uint32(message[ofproto.HeaderLen:]))) {
+			break
+		}
 		if n := s.counts.flowMods.Add(1); n%sampleMods == 1 {
 			s.sampleFlowMod(message)
 		}
-	}
-	if id, ok := responseID(message); ok && s.load != nil {
-		s.load.answer(id, message)
+		if id, ok := responseID(message); ok {
+			s.load.answer(id, message)
+		}
 		return
+	case ofproto.TypePacketOut:
+		if id, ok := responseID(message); ok && s.load.answer(id, message) {
+			return
+		}
 	}
-	if s.load == nil || t != ofproto.TypePacketOut && t != ofproto.TypeFlowMod {
-		_, _ = s.sim.Write(message)
+	_, _ = s.sim.Write(message)
+}
+
+// flush sends what has come together in out. The caller holds mu.
+func (s *simSwitch) flush() error {
+	if len(s.out) == 0 {
+		return nil
 	}
+	out := s.out
+	s.out = s.out[:0]
+	return s.send(out)
 }
 
 // set gives the switch another load, nil for none.
@@ -169,7 +189,7 @@ func (s *simSwitch) set(l load) {
 	s.load = l
 }
 
-// sampleFlowMod checks a flow mod that is for the packets of one pair of hosts.
+// sampleFlowMod checks a flow mod in full.
 func (s *simSwitch) sampleFlowMod(message []byte) {
 	s.counts.checked.Add(1)
 	_, m, err := ofproto.Decode(message)
@@ -178,12 +198,15 @@ func (s *simSwitch) sampleFlowMod(message []byte) {
 		return
 	}
 	mod := m.(*ofproto.FlowMod)
-	sl, ok := s.pairs[pair{mod.Match.DLSrc, mod.Match.DLDst}]
-	if !ok {
+	if mod.Command == ofproto.FlowDelete || mod.Command == ofproto.FlowDeleteStrict {
+		return
+	}
+	sl := s.rules.slotOf(mod)
+	if sl == nil {
 		s.counts.fail(fmt.Errorf("FLOW_MOD %v for nobody's packets", mod))
 		return
 	}
-	if err := checkFlowMod(mod, sl); err != nil {
+	if err := s.rules.checkRule(mod, sl); err != nil {
 		s.counts.fail(err)
 	}
 }

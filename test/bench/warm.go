@@ -22,20 +22,15 @@ type lap struct {
 // warm has the controller learn every host of every switch, and proves that it has. Settle is how long a controller may
 // watch a new port before it uses it.
 func warm(ctx context.Context, switches []*simSwitch, settle time.Duration) error {
-	laps := make([]*lap, len(switches))
-	for i, s := range switches {
-		for j := range s.destinations {
-			if err := s.announce(destination(i, j)); err != nil {
-				return err
-			}
-		}
-		for j := range sources {
-			if err := s.announce(source(i, j)); err != nil {
+	for _, s := range switches {
+		for _, h := range hosts(s.slots) {
+			if err := s.announce(h); err != nil {
 				return err
 			}
 		}
 	}
 	time.Sleep(settle)
+	laps := make([]*lap, len(switches))
 	for i, s := range switches {
 		laps[i] = &lap{window: newWindow(s, warmWindow), todo: sources}
 		if err := laps[i].start(); err != nil {
@@ -68,9 +63,29 @@ func warm(ctx context.Context, switches []*simSwitch, settle time.Duration) erro
 		}
 	}
 	for _, s := range switches {
-		s.set(idle{s})
+		s.set(idle{})
 	}
 	return nil
+}
+
+// hosts returns the end systems of the slots that a lap asks for, servers first.
+func hosts(all []slot) (list []host) {
+	seen := map[ofproto.MAC]bool{}
+	add := func(h host) {
+		if !seen[h.mac] {
+			seen[h.mac] = true
+			list = append(list, h)
+		}
+	}
+	for i := range all[:sources] {
+		if all[i].peer == nil { // else both servers are there and can be asked
+			add(all[i].to)
+		}
+	}
+	for i := range all[:sources] {
+		add(all[i].from)
+	}
+	return list
 }
 
 func (s *simSwitch) announce(h host) error {
@@ -92,21 +107,21 @@ func (l *lap) start() error {
 }
 
 // answer implements load: what is right is not asked again, what is wrong is left waiting, to be asked again.
-func (l *lap) answer(id uint32, message []byte) {
-	i := int(id % maxWindow)
-	if i >= len(l.entries) || l.entries[i].id != id || !l.entries[i].waits {
-		return // a second answer, or a late one
+func (l *lap) answer(id uint32, message []byte) bool {
+	e, ours := l.waiting(id)
+	if e == nil {
+		return ours
 	}
-	e := &l.entries[i]
 	if err := checkResponse(message, e.slot, id, l.s.buffered); err != nil {
 		l.last = err
-		return
+		return true
 	}
 	e.waits = false
 	l.todo--
 	if l.todo >= len(l.entries) {
 		l.fill(e)
 	}
+	return true
 }
 
 // again asks once more for what has waited too long, and returns how many slots are left.

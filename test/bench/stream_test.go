@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
+)
+
+// A redirector is a controller that sends every viewer to the peer at a port, by rules as a bypass makes them, and
+// releases the SYN when they are confirmed.
+type redirector struct {
+	peer host
+	back func(*ofproto.FlowMod) // spoils the way back
+}
+
+func (c *redirector) serve(nc net.Conn) {
+	conn := ofproto.NewConn(nc, ofproto.ConnOptions{})
+	defer conn.Close()
+	_ = conn.Write(1, &ofproto.Hello{})
+	_ = conn.Write(2, &ofproto.SetConfig{MissSendLen: 0xffff})
+	held := map[uint32]*ofproto.PacketOut{}
+	for xid := uint32(10); conn.Flush() == nil; {
+		frames, err := conn.ReadBatch()
+		if err != nil {
+			return
+		}
+		for _, f := range frames {
+			h, m, err := ofproto.Decode(append([]byte(nil), f...))
+			if err != nil {
+				return
+			}
+			var p packet.Peeked
+			switch m := m.(type) {
+			case *ofproto.BarrierReply:
+				_ = conn.Write(3, held[h.XID])
+				delete(held, h.XID)
+			case *ofproto.PacketIn:
+				if packet.Peek(m.Data, &p) == nil && p.TCPFlags == packet.SYN {
+					xid++
+					there, back, out := c.rules(m, &p)
+					_ = conn.Write(4, back)
+					_ = conn.Write(5, there)
+					_ = conn.Write(xid, &ofproto.BarrierRequest{})
+					held[xid] = out
+				}
+			}
+		}
+	}
+}
+
+func (c *redirector) rules(in *ofproto.PacketIn, p *packet.Peeked) (there, back *ofproto.FlowMod, out *ofproto.PacketOut) {
+	rule := func(in ofproto.Port, src ofproto.IPv4, sport uint16, dst ofproto.IPv4, dport uint16, actions ...ofproto.Action) *ofproto.FlowMod {
+		m := ofproto.MatchAll
+		m.Wildcards &^= ofproto.WildInPort | ofproto.WildDLType | ofproto.WildNWProto | ofproto.WildTPSrc | ofproto.WildTPDst
+		m.Wildcards = m.Wildcards.WithNWSrcBits(32).WithNWDstBits(32)
+		m.InPort, m.DLType, m.NWProto, m.NWSrc, m.NWDst, m.TPSrc, m.TPDst = in, packet.TypeIPv4, packet.ProtoTCP, src, dst, sport, dport
+		return &ofproto.FlowMod{Match: m, Priority: 9, BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone, Actions: actions}
+	}
+	actions := []ofproto.Action{ofproto.SetDLDst{MAC: c.peer.mac}, ofproto.SetNWDst{IPv4: c.peer.ip}, ofproto.Output{Port: c.peer.port}}
+	there = rule(in.InPort, p.SrcIP, p.SrcPort, p.DstIP, p.DstPort, actions...)
+	back = rule(c.peer.port, c.peer.ip, p.DstPort, p.SrcIP, p.SrcPort,
+		ofproto.SetDLSrc{MAC: p.Dst}, ofproto.SetNWSrc{IPv4: p.DstIP}, ofproto.Output{Port: in.InPort})
+	if c.back != nil {
+		c.back(back)
+	}
+	return there, back, &ofproto.PacketOut{BufferID: ofproto.NoBuffer, InPort: in.InPort, Actions: actions, Data: in.Data}
+}
+
+// stream runs the loop with one switch against a redirector.
+func stream(t *testing.T, c *redirector, connections int) result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			c.serve(conn)
+		}
+	}()
+	all := streamSlots(0, connections)
+	s, err := dialSwitch(ctx, l.Addr().String(), oftest.NewSwitch(oftest.Options{Ports: switchPorts()}), all, newSessionRules(all), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := warm(ctx, []*simSwitch{s}, 0); err != nil {
+		t.Fatal(err)
+	}
+	r, err := streamLoop(ctx, []*simSwitch{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.quantiles()
+	return r
+}
+
+func TestStreamLoop(t *testing.T) {
+	const n = 3000
+	r := stream(t, &redirector{peer: *peerOf(0)}, n)
+	if r.bad() != "" || r.Responses != n || r.FlowMods != 2*n || r.Lost+r.Unmatched > 0 || r.P50 <= 0 {
+		t.Errorf("%q: %+v", r.bad(), r)
+	}
+}
+
+func TestStreamFindsAWrongWayBack(t *testing.T) {
+	// The peer's own address stays: a viewer would not know whom this is from.
+	r := stream(t, &redirector{peer: *peerOf(0), back: func(m *ofproto.FlowMod) { m.Actions = m.Actions[2:] }}, 3000)
+	if !strings.Contains(r.bad(), "leaves as") {
+		t.Errorf("%q: %+v", r.bad(), r)
+	}
+}
+
+func TestStreamConfigNamesEveryPeer(t *testing.T) {
+	text := streamConfig()
+	for i, sw := range streamNetwork() {
+		if !strings.Contains(text, peerOf(i).ip.String()) || int(sw.DPID()) != i+1 {
+			t.Errorf("switch %v: its peer %v is not in\n%s", sw.DPID(), peerOf(i).ip, text)
+		}
+	}
+}
