@@ -6,23 +6,16 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
-	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 // TestLinkDelay has links measured although the control channels are slow, and each differently.
 func TestLinkDelay(t *testing.T) {
-	inLab(t, line, func(l *lab) {
-		for i, sw := range l.Switches() {
-			slow := time.Duration(i+1) * 10 * time.Millisecond
-			sw.Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
-				if m.Type() == ofproto.TypeEchoRequest {
-					v.Delay = slow / 1000 // the simulated channel itself takes no time
-				}
-				return v
-			})
-		}
-		l.after(time.Minute)
+	slow := func(l *lab) {
+		line(l)
+		l.latency = []time.Duration{10 * time.Millisecond, 25 * time.Millisecond, 40 * time.Millisecond}
+	}
+	inLab(t, slow, func(l *lab) {
 		want := map[topo.Point]time.Duration{
 			{DPID: 1, Port: 10}: 5 * time.Millisecond, {DPID: 2, Port: 11}: 5 * time.Millisecond,
 			{DPID: 2, Port: 10}: 50 * time.Millisecond, {DPID: 3, Port: 11}: 50 * time.Millisecond,
@@ -46,6 +39,7 @@ func TestLinkDelay(t *testing.T) {
 // one, and one of another sort. None draws a link.
 func TestForgedLLDP(t *testing.T) {
 	inLab(t, single, func(l *lab) {
+		l.after(30 * time.Second)
 		fresh := func() packet.LLDP {
 			return packet.LLDP{DPID: 1, Port: 4, TTL: 15, Nonce: 1, Timestamp: int64(time.Since(l.c.epoch))}
 		}

@@ -36,7 +36,10 @@ type lab struct {
 	reg  *prometheus.Registry
 	ctx  context.Context // of the network
 
+	latency []time.Duration // one way, of the connections to the controller in turn; nil for none
+
 	mu       sync.Mutex
+	dialled  int
 	listener *pipes // nil while no controller runs
 	stop     func()
 }
@@ -122,9 +125,14 @@ func (l *lab) after(d time.Duration) {
 
 func (l *lab) dial(ctx context.Context) (net.Conn, error) {
 	l.mu.Lock()
-	at := l.listener
+	at, i := l.listener, l.dialled
+	l.dialled++
 	l.mu.Unlock()
-	return at.dial(ctx)
+	nc, err := at.dial(ctx)
+	if err == nil && len(l.latency) > 0 {
+		nc = slowed(nc, l.latency[i%len(l.latency)])
+	}
+	return nc, err
 }
 
 // flowMods is how many flow mods all switches have received.
@@ -213,6 +221,40 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 		return nil, net.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// slowed is a connection whose bytes take time, each way.
+func slowed(far net.Conn, latency time.Duration) net.Conn {
+	near, between := oftest.Pipe()
+	go carry(between, far, latency)
+	go carry(far, between, latency)
+	return near
+}
+
+func carry(from, to net.Conn, latency time.Duration) {
+	type part struct {
+		data []byte
+		due  time.Time
+	}
+	parts := make(chan part, 1000)
+	go func() {
+		for p := range parts {
+			time.Sleep(time.Until(p.due))
+			if _, err := to.Write(p.data); err != nil {
+				_ = from.Close()
+			}
+		}
+		_ = to.Close()
+	}()
+	defer close(parts)
+	for {
+		data := make([]byte, 64<<10)
+		n, err := from.Read(data)
+		if err != nil {
+			return
+		}
+		parts <- part{data[:n], time.Now().Add(latency)}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 	"github.com/ofctl-live/ofctl-live/policies/direct"
 )
 
@@ -41,6 +43,8 @@ func TestServerWakesFirst(t *testing.T) {
 		inLab(t, build, func(l *lab) {
 			one := l.watch("hv1")
 			l.after(4 * time.Minute)
+			l.Host("hb").Dial(l.Host("hv1").IP, 80) // other traffic between the two, for which there are rules then
+			l.after(time.Second)
 			l.Host("hv1").Frames()
 			from(l.Host("hb"), l.Host("hv1"))[0].Write([]byte("good morning"))
 			l.after(time.Second)
@@ -53,6 +57,28 @@ func TestServerWakesFirst(t *testing.T) {
 			l.servedBy(one, "hv1", "hb")
 		})
 	}
+}
+
+// TestWakesWhileSwitchIsAway has a viewer wake while one of the switches on its way cannot be told. It waits for that: nobody
+// but its peer could go on with its connection.
+func TestWakesWhileSwitchIsAway(t *testing.T) {
+	inLab(t, line, func(l *lab) {
+		one := l.watch("hv1")
+		l.after(4 * time.Minute)
+		away := l.Switch("s2")
+		away.Intercept(func(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.CloseBefore} })
+		away.Disconnect()
+		l.after(time.Second)
+		one.Write(nil)
+		l.after(time.Second)
+		away.Intercept(nil)
+		l.after(2 * time.Second)
+		if n := saw(l.Host("hs"), l.Host("hv1").IP); n != 0 {
+			l.t.Errorf("the CDN saw %d segments of the peer's connection", n)
+		}
+		l.servedBy(one, "hv1", "hb")
+		l.whole()
+	})
 }
 
 // TestNewConnectionFromTheSamePort dials again from a port whose session is parked: that is a new connection, decided anew.

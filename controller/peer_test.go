@@ -52,6 +52,27 @@ func TestPeerFull(t *testing.T) {
 	})
 }
 
+// A stubborn policy names the first peer, whatever it is told of it.
+type stubborn struct{}
+
+func (stubborn) Name() string { return "stubborn" }
+func (stubborn) Source(v stream.View, _ stream.Request) stream.Choice {
+	return stream.Choice{Peer: &v.Peers[0], Reason: "whatever"}
+}
+
+// TestRoomIsKept has a policy choose a full peer, as two do that decide at once: there is no more room than there is.
+func TestRoomIsKept(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		l.o.Peers[0].MaxViewers = 1
+		l.o.Policy = stubborn{}
+	}, func(l *lab) {
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
+		l.servedBy(l.watch("hv2"), "hv2", "hs")
+		l.whole()
+	})
+}
+
 // TestPeerUnwell has peers that cannot serve: nobody is sent there.
 func TestPeerUnwell(t *testing.T) {
 	for _, tt := range []struct {
