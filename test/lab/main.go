@@ -152,7 +152,7 @@ func perform(ctx context.Context, p plan, out *screen) (measure.Summary, error) 
 			return none, err
 		}
 		if status != 0 {
-			failed = errors.New("not every run succeeded; see above")
+			failed = errFailed
 		}
 	}
 	if ctx.Err() != nil {
@@ -177,7 +177,11 @@ func insideCommand() *cobra.Command {
 				return err
 			}
 			e := experiment{plan: p, out: os.Stdout}
-			return e.run(c.Context())
+			err = e.run(c.Context())
+			if errors.Is(err, errFailed) {
+				os.Exit(1) // without a word: the outside says it
+			}
+			return err
 		},
 	}
 }

@@ -68,10 +68,12 @@ class Processes:
         self.folder = folder
         self.running = []
 
-    def start(self, host, name, argv, stdin=subprocess.DEVNULL):
+    def start(self, host, name, argv, output=None):
+        """Starts a program that logs into a file, and writes output, if given, to another."""
         log = os.path.join(self.folder, "%s-%s.log" % (host.name, name))
-        with open(log, "wb") as out:
-            process = host.popen(argv, stdin=stdin, stdout=out, stderr=subprocess.STDOUT)
+        with open(log, "wb") as errors, open(output or os.devnull, "wb") as out:
+            process = host.popen(argv, stdin=subprocess.DEVNULL,
+                                 stdout=out if output else errors, stderr=errors)
         process.label, process.log = "%s on %s" % (name, host.name), log
         self.running.append(process)
         return process
@@ -132,9 +134,11 @@ def nginx(processes, host, config):
 
 
 def capture(processes, host, interface, name):
+    """Captures RTMP on an interface; returns when nothing can be missed."""
+    # Not -w FILE: tcpdump gives its file away, which only root may.
     process = processes.start(host, "tcpdump-" + name, [
         "tcpdump", "-Z", "root", "-n", "-s", "0", "-B", "8192", "-U", "-i", interface,
-        "-w", os.path.join(processes.folder, name + ".pcap"), "tcp port %d" % PORT])
+        "-w", "-", "tcp port %d" % PORT], os.path.join(processes.folder, name + ".pcap"))
 
     def started():
         with open(process.log, errors="replace") as log:
