@@ -99,7 +99,7 @@ func (e *experiment) one(ctx context.Context, index int, r run) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "%-28s %s\n", r.title(), describe(result))
+	fmt.Fprintf(e.out, "%-34s %s\n", r.title(), describe(result))
 	return nil
 }
 

@@ -1,10 +1,10 @@
 # The experiment: stream delay, frame by frame, in Mininet.
 
-LAB_PEER ?= nginx
+LAB_PEER ?= relay
 LAB_OUT  ?= results
 
 .PHONY: lab
-lab: lab-tools build ## the whole experiment: one topology and several, one viewer and several; seven minutes
+lab: lab-tools build ## the whole experiment: two topologies, one viewer and four; eight minutes
 	$(GO) run ./test/lab run --set lab --peer $(LAB_PEER) --out $(LAB_OUT)
 
 .PHONY: demo

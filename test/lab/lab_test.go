@@ -24,15 +24,14 @@ func TestMain(m *testing.M) {
 }
 
 func TestRunsOf(t *testing.T) {
-	runs, err := runsOf("lab", "nginx")
+	runs, err := runsOf("lab", "relay")
 	if err != nil {
 		t.Fatal(err)
 	}
 	players, folders := make(map[string]int), make(map[string]bool)
-	for i, r := range runs {
-		if policy := policyNames[i%2]; r.Policy != policy {
-			t.Errorf("run %d is %s, want %s: policies alternate", i, r.Policy, policy)
-		}
+	compared := make(map[string]int)
+	for _, r := range runs {
+		compared[fmt.Sprint(r.Topology, len(r.Viewers), r.Policy)]++
 		if folders[r.name()] {
 			t.Errorf("two runs are called %s", r.name())
 		}
@@ -41,13 +40,23 @@ func TestRunsOf(t *testing.T) {
 			players[v.Player]++
 		}
 	}
+	for _, network := range []string{"single1", "single4", "multi4"} {
+		if compared[network+"direct"] == 0 || compared[network+"bypass"] == 0 {
+			t.Errorf("%s is not run under both policies: %v", network, compared)
+		}
+	}
 	for _, player := range []string{"ffmpeg", "rtmpdump", "mplayer"} {
 		if players[player] == 0 {
 			t.Errorf("no run has %s", player)
 		}
 	}
-	if _, err := runsOf("all", "nginx"); err == nil || !strings.Contains(err.Error(), `"all"`) {
-		t.Errorf("an unknown set gives %v", err)
+	for _, set := range []string{"all", "single", "single,0", "single,x", "ring,3"} {
+		if _, err := runsOf(set, "nginx"); err == nil || !strings.Contains(err.Error(), set) {
+			t.Errorf("set %q gives %v", set, err)
+		}
+	}
+	if runs, err := runsOf("multi,8", "nginx"); err != nil || len(runs) != 2 || len(runs[0].Viewers) != 8 {
+		t.Errorf("multi,8 gives %v, error %v", runs, err)
 	}
 }
 
@@ -154,7 +163,7 @@ func TestStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := options{set: "demo", peer: "nginx", seconds: 15, out: t.TempDir(),
+	o := options{set: "demo", peer: "relay", relay: []string{"--join=live"}, seconds: 15, out: t.TempDir(),
 		daemon: filepath.Join(repo, "bin/ofctl-live"), config: filepath.Join(repo, "configs/bypass.yaml")}
 	p, err := o.plan()
 	if err != nil {

@@ -51,7 +51,7 @@ func (r run) name() string {
 
 // title is the run as people are told of it.
 func (r run) title() string {
-	return fmt.Sprintf("%s, %d %s, %s", r.Topology, len(r.Viewers), plural(len(r.Viewers), "viewer"), r.Policy)
+	return fmt.Sprintf("%s, %d %s, %s (%s)", r.Topology, len(r.Viewers), plural(len(r.Viewers), "viewer"), r.Policy, r.Peer)
 }
 
 func plural(n int, word string) string {
@@ -99,6 +99,9 @@ func runsOf(set, peer string) ([]run, error) {
 		return pair("single", 1, peer), nil
 	case "lab":
 		runs := pair("single", 1, peer)
+		if peer != "nginx" { // the other peer, side by side
+			runs = append(runs, pair("single", 1, "nginx")[1])
+		}
 		runs = append(runs, pair("single", 4, peer)...)
 		return append(runs, pair("multi", 4, peer)...), nil
 	}

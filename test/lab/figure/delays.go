@@ -21,6 +21,7 @@ import (
 var (
 	vermilion = color.NRGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff}
 	blue      = color.NRGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0xff}
+	green     = color.NRGBA{R: 0x00, G: 0x9e, B: 0x73, A: 0xff}
 	ink       = color.NRGBA{R: 0x22, G: 0x22, B: 0x22, A: 0xff}
 	faint     = color.NRGBA{R: 0xdd, G: 0xdd, B: 0xdd, A: 0xff}
 )
@@ -56,12 +57,12 @@ func Delays(w io.Writer, s measure.Summary) error {
 	return err
 }
 
-// groups gathers runs that differ in policy alone, in the order they were run.
+// groups gathers runs of one network and audience, in the order they were run.
 func groups(s measure.Summary) [][]measure.Run {
 	var order [][]measure.Run
 	index := make(map[string]int)
 	for _, r := range s.Runs {
-		key := fmt.Sprintf("%s %d %s", r.Topology, len(r.Viewers), r.Peer)
+		key := fmt.Sprintf("%s %d", r.Topology, len(r.Viewers))
 		i, seen := index[key]
 		if !seen {
 			i = len(order)
@@ -100,15 +101,12 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 		if err != nil {
 			return nil, err
 		}
-		colour := vermilion
-		if r.Policy == "bypass" {
-			colour = blue
-		}
+		name, colour := look(r, runs)
 		key := draw.GlyphStyle{Color: colour, Radius: 3, Shape: draw.CircleGlyph{}}
 		colour.A = 0x80
 		scatter.GlyphStyle = draw.GlyphStyle{Color: colour, Radius: 1.1, Shape: draw.CircleGlyph{}}
 		p.Add(scatter)
-		p.Legend.Add(fmt.Sprintf("%s: p50 %s ms, p99 %s ms", r.Policy,
+		p.Legend.Add(fmt.Sprintf("%s: p50 %s ms, p99 %s ms", name,
 			between(r.Viewers, func(s measure.Spread) float64 { return s.P50 }),
 			between(r.Viewers, func(s measure.Spread) float64 { return s.P99 })), dot{key})
 	}
@@ -129,6 +127,22 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 	p.X.Min, p.X.Max = 0, latest
 	p.Y.Min, p.Y.Max = 0, highest*1.4 // room for the legend
 	return p, nil
+}
+
+// look returns a run's name and colour among those it is drawn with.
+func look(r measure.Run, among []measure.Run) (string, color.NRGBA) {
+	if r.Policy == "direct" {
+		return r.Policy, vermilion
+	}
+	for _, other := range among {
+		if other.Policy == r.Policy && other.Peer != r.Peer {
+			if r.Peer == "nginx" {
+				return r.Policy + " by nginx-rtmp", green
+			}
+			return r.Policy + " by our " + r.Peer, blue
+		}
+	}
+	return r.Policy, blue
 }
 
 // between tells a figure of all viewers: from the least to the greatest.

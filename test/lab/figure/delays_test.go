@@ -2,6 +2,7 @@ package figure
 
 import (
 	"bytes"
+	"fmt"
 	"image/png"
 	"testing"
 	"time"
@@ -59,6 +60,22 @@ func TestDelaysDrawsAPanelPerComparison(t *testing.T) {
 	}
 	if err := Delays(&bytes.Buffer{}, measure.Summary{}); err == nil {
 		t.Error("a plot of nothing is no error")
+	}
+}
+
+func TestLookTellsPeersApart(t *testing.T) {
+	direct := measure.Run{Policy: "direct", Peer: "relay"}
+	ours, nginx := measure.Run{Policy: "bypass", Peer: "relay"}, measure.Run{Policy: "bypass", Peer: "nginx"}
+	seen := make(map[string]bool)
+	for _, r := range []measure.Run{direct, ours, nginx} {
+		name, colour := look(r, []measure.Run{direct, ours, nginx})
+		if seen[name] || seen[fmt.Sprint(colour)] {
+			t.Errorf("%s by %s has the name %q or the colour of another", r.Policy, r.Peer, name)
+		}
+		seen[name], seen[fmt.Sprint(colour)] = true, true
+	}
+	if name, _ := look(nginx, []measure.Run{direct, nginx}); name != "bypass" {
+		t.Errorf("the only bypass is called %q", name)
 	}
 }
 
