@@ -19,7 +19,7 @@ func (p Plan) Overheard(s *stream.Session) Plan {
 	edge.Rules = slices.Clone(edge.Rules)
 	there := &edge.Rules[len(edge.Rules)-1]
 	there.Actions = append(slices.Clone(there.Actions), ofproto.SetDLDst{MAC: CopyMAC})
-	if s.Hairpin() {
+	if slices.ContainsFunc(there.Actions, func(a ofproto.Action) bool { return a.Type() == ofproto.ActionSetNWSrc }) {
 		there.Actions = append(there.Actions, ofproto.SetNWSrc{IPv4: s.Client})
 	}
 	if s.Redirected() {

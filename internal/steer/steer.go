@@ -52,6 +52,10 @@ func (p Plan) Release() []ofproto.Action {
 // Rules expire in a long silence, the way back on a redirecting switch in a much longer one (WayBackIdle): the first word
 // after a silence may be the source's, and bearing the source's own address it would be answered with a reset.
 //
+// Where client and source are on the same port (one host, or two behind a switch of nobody's), the source would answer the
+// client directly, and as itself. So the client's address is rewritten as well: the source takes it for the service, and
+// sends its answers here. Two clients there with the same source port cannot be told apart then.
+//
 // It fails where the client or the source is not on the map or no path leads between them.
 func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) {
 	client, ok := place(snap, s.ClientMAC, s.Client)
@@ -66,12 +70,14 @@ func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) 
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: no path from %v to source %s at %v", s.Tuple, client.At, s.Source.Name, server.At)
 	}
+	c := connection{*s, s.Redirected() && client.At == server.At}
+	c.ClientMAC, c.Source.MAC = client.MAC, server.MAC // unknown to a session rebuilt from a switch's table
 	cookie := flow.NewCookie(flow.KindSession, s.Hash())
 	plan := Plan{Steps: make([]Step, 0, len(hops))}
 	for i := len(hops) - 1; i >= 0; i-- {
-		there, back := forward(s, hops[i]), backward(s, hops[i].Reversed())
+		there, back := c.forward(hops[i]), c.backward(hops[i].Reversed())
 		if i == 0 {
-			there, back = dialed(s, hops[i]), restored(s, hops[i].Reversed())
+			there, back = c.dialed(hops[i]), c.restored(hops[i].Reversed())
 		}
 		rules := []flow.Rule{back, there}
 		for j := range rules {
@@ -94,10 +100,16 @@ func place(snap *topo.Snapshot, mac ofproto.MAC, ip ofproto.IPv4) (*topo.Host, b
 	return snap.HostByIP(ip)
 }
 
+// A connection is a session as its rules see it.
+type connection struct {
+	stream.Session
+	turned bool // its packets go back out of the port they came in by, and must not show who sent them
+}
+
 // dialed is the way there on the client's switch: it matches what the client sends and makes it what the source expects.
-func dialed(s *stream.Session, h topo.Hop) flow.Rule {
-	r := flow.Rule{Match: connection(h.In, s.Client, s.ClientPort, s.Tuple.Service, s.ServicePort)}
-	if s.Hairpin() { // a host takes nothing that claims to come from itself
+func (s *connection) dialed(h topo.Hop) flow.Rule {
+	r := flow.Rule{Match: matching(h.In, s.Client, s.ClientPort, s.Tuple.Service, s.ServicePort)}
+	if s.turned {
 		r.Actions = append(r.Actions, ofproto.SetDLSrc{MAC: s.DialedMAC}, ofproto.SetNWSrc{IPv4: s.Tuple.Service})
 	}
 	if s.Redirected() {
@@ -111,9 +123,9 @@ func dialed(s *stream.Session, h topo.Hop) flow.Rule {
 }
 
 // restored is the way back on the client's switch: the source's addresses become those the client dialled.
-func restored(s *stream.Session, h topo.Hop) flow.Rule {
-	r := flow.Rule{Match: connection(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort)}
-	if s.Hairpin() { // the source answers whom it believes to speak to: the service
+func (s *connection) restored(h topo.Hop) flow.Rule {
+	r := flow.Rule{Match: matching(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort)}
+	if s.turned {
 		r.Match.NWDst = s.Tuple.Service
 		r.Actions = append(r.Actions, ofproto.SetDLDst{MAC: s.ClientMAC}, ofproto.SetNWDst{IPv4: s.Client})
 	}
@@ -128,16 +140,16 @@ func restored(s *stream.Session, h topo.Hop) flow.Rule {
 }
 
 // forward and backward carry the connection between its edges, where it already has the source's addresses.
-func forward(s *stream.Session, h topo.Hop) flow.Rule {
+func (s *connection) forward(h topo.Hop) flow.Rule {
 	return flow.Rule{
-		Match:   connection(h.In, s.Client, s.ClientPort, s.Source.Address, s.Source.Port),
+		Match:   matching(h.In, s.Client, s.ClientPort, s.Source.Address, s.Source.Port),
 		Actions: []ofproto.Action{output(h)},
 	}
 }
 
-func backward(s *stream.Session, h topo.Hop) flow.Rule {
+func (s *connection) backward(h topo.Hop) flow.Rule {
 	return flow.Rule{
-		Match:   connection(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort),
+		Match:   matching(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort),
 		Actions: []ofproto.Action{output(h)},
 	}
 }
@@ -151,8 +163,8 @@ func output(h topo.Hop) ofproto.Action {
 	return ofproto.Output{Port: h.Out}
 }
 
-// connection matches one direction of one TCP connection on one port.
-func connection(in ofproto.Port, src ofproto.IPv4, sport uint16, dst ofproto.IPv4, dport uint16) ofproto.Match {
+// matching is the match of one direction of one TCP connection on one port.
+func matching(in ofproto.Port, src ofproto.IPv4, sport uint16, dst ofproto.IPv4, dport uint16) ofproto.Match {
 	m := ofproto.MatchAll
 	m.Wildcards &^= ofproto.WildInPort | ofproto.WildDLType | ofproto.WildNWProto |
 		ofproto.WildTPSrc | ofproto.WildTPDst
