@@ -84,14 +84,23 @@ func (r *ChunkReader) Feed(p []byte, emit func(Message) error) error {
 func (r *ChunkReader) feed(p []byte, emit func(Message) error) error {
 	for len(p) > 0 {
 		if r.current == nil {
+			kept := r.headerN
 			n, err := r.beginChunk(p)
 			if err != nil {
 				return err
 			}
-			p = p[n:]
 			if r.current == nil {
 				return nil // the header goes on in the next piece
 			}
+			if n < kept {
+				// What was kept as the beginning of an extended timestamp has turned out to be payload.
+				var payload [extendedBytes]byte
+				if err := r.feed(payload[:copy(payload[:], r.header[n:kept])], emit); err != nil {
+					return err
+				}
+				continue
+			}
+			p = p[n-kept:]
 		} else {
 			n := min(r.left, len(p))
 			r.current.payload = append(r.current.payload, p[:n]...)
@@ -123,8 +132,8 @@ func (r *ChunkReader) feed(p []byte, emit func(Message) error) error {
 // Buffered returns the number of payload bytes held in messages that are not finished.
 func (r *ChunkReader) Buffered() int { return r.pending }
 
-// beginChunk reads a header from the front of p and returns how much of p it took. While the header is incomplete it
-// keeps what it has and leaves r.current nil.
+// beginChunk reads a header from what was kept before and the front of p, and returns its length. While the header is
+// incomplete it keeps what it has and leaves r.current nil.
 func (r *ChunkReader) beginChunk(p []byte) (int, error) {
 	b, kept := p, r.headerN
 	if kept > 0 {
@@ -140,10 +149,10 @@ func (r *ChunkReader) beginChunk(p []byte) (int, error) {
 			copy(r.header[:], p)
 		}
 		r.headerN = len(b)
-		return len(b) - kept, nil
+		return len(b), nil
 	}
 	r.headerN = 0
-	return n - kept, r.apply(h)
+	return n, r.apply(h)
 }
 
 // parseHeader reads one chunk header (§5.3.1) and returns its length, or zero when b does not hold all of it.
