@@ -53,6 +53,7 @@ func TestSessionCutOff(t *testing.T) {
 		c := l.watch("hv1")
 		l.servedBy(c, "hv1", "hb")
 		wires[2].SetUp(false)
+		l.after(100 * time.Millisecond)
 		wires[0].SetUp(false)
 		l.after(time.Second)
 		wires[2].SetUp(true)
