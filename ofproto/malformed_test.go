@@ -29,12 +29,15 @@ func TestDecodeMalformed(t *testing.T) {
 		{"vendor message without a vendor", "01 04 000b 00000001 000023", 11, ErrShort},
 		{"Nicira message without a subtype", "01 04 000c 00000001 00002320", 12, ErrShort},
 		{"role request without a role", "01 04 0010 00000001 00002320 0000000a", 16, ErrShort},
-		{"role reply with more", "01 04 0018 00000001 00002320 0000000b 00000001 00000000", 20, ErrLength},
+		{"role reply with more than padding", "01 04 001c 00000001 00002320 0000000b 00000001 0000000000000000", 20, ErrLength},
 		{"flow mod table id, cut", "01 04 0017 00000001 00002320 0000000f 01 000000000000", 23, ErrShort},
 		{"set flow format, cut", "01 04 0012 00000001 00002320 0000000c 0000", 18, ErrShort},
 		{"set packet in format, cut", "01 04 0012 00000001 00002320 00000010 0000", 18, ErrShort},
 		{"set async config, cut", "01 04 0014 00000001 00002320 00000013 00000000", 20, ErrShort},
+		{"set controller id, cut", "01 04 0014 00000001 00002320 00000014 00000000", 20, ErrShort},
 		{"set controller id, long", "01 04 001c 00000001 00002320 00000014 0000000000000001 00000000", 24, ErrLength},
+		{"flow monitor cancel, cut", "01 04 0012 00000001 00002320 00000015 0000", 18, ErrShort},
+		{"flow monitor cancel, long", "01 04 0018 00000001 00002320 00000015 00000001 00000000", 20, ErrLength},
 
 		{"features request with a body", "01 05 000c 00000001 00000000", 8, ErrLength},
 		{"features reply, cut", "01 06 001f 00000001 0000000000000001 00000000 00 000000 00000000 000000", 31, ErrShort},
@@ -162,6 +165,9 @@ func TestDecodeBodyKeepsValueOnError(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 	r := RoleRequest{RolePrimary}
+	if err := r.DecodeBody(unhex(t, "00002320 0000000a 00000000 00000000")); !errors.Is(err, ErrLength) || r.Role != RolePrimary {
+		t.Errorf("%+v, %v", r, err)
+	}
 	if err := r.DecodeBody(unhex(t, "00002320 0000000b 00000000")); !errors.Is(err, ErrVendor) || r.Role != RolePrimary {
 		t.Errorf("%+v, %v", r, err)
 	}

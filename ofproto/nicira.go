@@ -15,10 +15,21 @@ const (
 
 const niciraHeaderLen = 8 // vendor and subtype
 
-// newVendorMessage returns an empty message for a VENDOR body: a type of its own where there is one.
+// niciraSizes are the sizes of the messages that have a type here, without the Nicira header.
+var niciraSizes = map[niciraSubtype]int{
+	niciraRoleRequest: 4, niciraRoleReply: 4, niciraSetFlowFormat: 4, niciraFlowModTableID: 8,
+	niciraSetPacketInFormat: 4, niciraSetAsyncConfig: 24, niciraSetControllerID: 8,
+}
+
+// newVendorMessage returns an empty message for a VENDOR body: a type of its own where there is one. Some
+// implementations pad to a multiple of 8 bytes what Open vSwitch does not; what they send stays opaque.
 func newVendorMessage(body []byte) Message {
 	if len(body) >= niciraHeaderLen && VendorID(be.Uint32(body)) == VendorNicira {
-		switch niciraSubtype(be.Uint32(body[4:])) {
+		subtype := niciraSubtype(be.Uint32(body[4:]))
+		if size := niciraSizes[subtype]; size%8 != 0 && len(body) == niciraHeaderLen+(size+7)&^7 {
+			return new(Vendor)
+		}
+		switch subtype {
 		case niciraRoleRequest:
 			return new(RoleRequest)
 		case niciraRoleReply:
@@ -43,8 +54,8 @@ func appendNiciraHeader(dst []byte, s niciraSubtype) []byte {
 }
 
 // niciraBody checks a message's vendor, subtype and size, and returns what follows the Nicira header.
-func niciraBody(body []byte, s niciraSubtype, size int) ([]byte, error) {
-	if err := exactly(TypeVendor, body, niciraHeaderLen+size); err != nil {
+func niciraBody(body []byte, s niciraSubtype) ([]byte, error) {
+	if err := exactly(TypeVendor, body, niciraHeaderLen+niciraSizes[s]); err != nil {
 		return nil, err
 	}
 	if VendorID(be.Uint32(body)) != VendorNicira || niciraSubtype(be.Uint32(body[4:])) != s {
@@ -78,7 +89,7 @@ func (m *RoleRequest) AppendBody(dst []byte) ([]byte, error) {
 
 // DecodeBody implements Message.
 func (m *RoleRequest) DecodeBody(body []byte) error {
-	b, err := niciraBody(body, niciraRoleRequest, 4)
+	b, err := niciraBody(body, niciraRoleRequest)
 	if err == nil {
 		*m = RoleRequest{Role(be.Uint32(b))}
 	}
@@ -100,7 +111,7 @@ func (m *RoleReply) AppendBody(dst []byte) ([]byte, error) {
 
 // DecodeBody implements Message.
 func (m *RoleReply) DecodeBody(body []byte) error {
-	b, err := niciraBody(body, niciraRoleReply, 4)
+	b, err := niciraBody(body, niciraRoleReply)
 	if err == nil {
 		*m = RoleReply{Role(be.Uint32(b))}
 	}
@@ -131,7 +142,7 @@ func (m *SetFlowFormat) AppendBody(dst []byte) ([]byte, error) {
 
 // DecodeBody implements Message.
 func (m *SetFlowFormat) DecodeBody(body []byte) error {
-	b, err := niciraBody(body, niciraSetFlowFormat, 4)
+	b, err := niciraBody(body, niciraSetFlowFormat)
 	if err == nil {
 		*m = SetFlowFormat{FlowFormat(be.Uint32(b))}
 	}
@@ -156,7 +167,7 @@ func (m *FlowModTableID) AppendBody(dst []byte) ([]byte, error) {
 
 // DecodeBody implements Message.
 func (m *FlowModTableID) DecodeBody(body []byte) error {
-	b, err := niciraBody(body, niciraFlowModTableID, 8)
+	b, err := niciraBody(body, niciraFlowModTableID)
 	if err == nil {
 		*m = FlowModTableID{b[0], [7]byte(b[1:])}
 	}
@@ -189,7 +200,7 @@ func (m *SetPacketInFormat) AppendBody(dst []byte) ([]byte, error) {
 
 // DecodeBody implements Message.
 func (m *SetPacketInFormat) DecodeBody(body []byte) error {
-	b, err := niciraBody(body, niciraSetPacketInFormat, 4)
+	b, err := niciraBody(body, niciraSetPacketInFormat)
 	if err == nil {
 		*m = SetPacketInFormat{PacketInFormat(be.Uint32(b))}
 	}
@@ -219,7 +230,7 @@ func (m *SetAsyncConfig) AppendBody(dst []byte) ([]byte, error) {
 
 // DecodeBody implements Message.
 func (m *SetAsyncConfig) DecodeBody(body []byte) error {
-	b, err := niciraBody(body, niciraSetAsyncConfig, 24)
+	b, err := niciraBody(body, niciraSetAsyncConfig)
 	if err == nil {
 		pair := func(at int) [2]uint32 { return [2]uint32{be.Uint32(b[at:]), be.Uint32(b[at+4:])} }
 		*m = SetAsyncConfig{pair(0), pair(8), pair(16)}
@@ -245,7 +256,7 @@ func (m *SetControllerID) AppendBody(dst []byte) ([]byte, error) {
 
 // DecodeBody implements Message.
 func (m *SetControllerID) DecodeBody(body []byte) error {
-	b, err := niciraBody(body, niciraSetControllerID, 8)
+	b, err := niciraBody(body, niciraSetControllerID)
 	if err == nil {
 		*m = SetControllerID{be.Uint16(b[6:]), [6]byte(b[:6])}
 	}

@@ -105,6 +105,12 @@ var niciraTests = []messageTest{
 		msg:  &SetControllerID{ID: 123},
 	},
 	{
+		name: "set packet in format, padded to 8 bytes",
+		wire: "01 04 0018 00000006  00002320 00000010  00000001 00000000",
+		xid:  6,
+		msg:  &Vendor{Vendor: VendorNicira, Data: Bytes{0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 0}},
+	},
+	{
 		name: "Nicira message without a type here",
 		wire: "01 04 0010 00000003  00002320 00000016", // NXT_FLOW_MONITOR_PAUSED
 		xid:  3,
