@@ -21,13 +21,18 @@ func Base(services []stream.Service) []flow.Rule {
 		toController(flow.KindMiss, flow.PriorityMiss, func(*ofproto.Match) {}),
 	}
 	for _, s := range services {
-		rules = append(rules, toController(flow.KindService, flow.PriorityService, func(m *ofproto.Match) {
-			m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto | ofproto.WildTPDst
-			m.Wildcards = m.Wildcards.WithNWDstBits(32)
-			m.DLType, m.NWProto, m.NWDst, m.TPDst = etherTypeIPv4, protoTCP, s.Address, s.Port
-		}))
+		rules = append(rules, toController(flow.KindService, flow.PriorityService, func(m *ofproto.Match) { *m = Service(s) }))
 	}
 	return rules
+}
+
+// Service is the match of all connections to a service.
+func Service(s stream.Service) ofproto.Match {
+	m := ofproto.MatchAll
+	m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto | ofproto.WildTPDst
+	m.Wildcards = m.Wildcards.WithNWDstBits(32)
+	m.DLType, m.NWProto, m.NWDst, m.TPDst = etherTypeIPv4, protoTCP, s.Address, s.Port
+	return m
 }
 
 func toController(k flow.Kind, priority uint16, match func(*ofproto.Match)) flow.Rule {
