@@ -1,0 +1,65 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+// TestKnownPairAllocatesNothing handles packet-ins of hosts that are known: neither those that go to their place, with their
+// rule or behind it, nor those that are the copy of what is under way already cost an allocation.
+func TestKnownPairAllocatesNothing(t *testing.T) {
+	r := newRig(t)
+	frame := packet.AppendUDP(nil, packet.UDP{
+		SrcMAC: benchRelay.MAC, DstMAC: benchCDN.MAC, SrcIP: benchRelay.IP, DstIP: benchCDN.IP, SrcPort: 5000, DstPort: 5001,
+		Payload: make([]byte, 1000),
+	})
+	in, err := ofproto.Append(nil, 0, &ofproto.PacketIn{BufferID: ofproto.NoBuffer, TotalLen: uint16(len(frame)), InPort: 1, Data: frame})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := [][]byte{in, in, in, in}
+	for _, tt := range []struct {
+		name string
+		rule bool // each time the pair's rule is to be placed again
+	}{{"on its way", false}, {"rule gone", true}} {
+		mods, outs := 0, 0
+		handle := func() {
+			if tt.rule {
+				r.d.pairMu.Lock()
+				for k, p := range r.d.pairs {
+					p.sent = p.sent.Add(-time.Hour)
+					r.d.pairs[k] = p
+				}
+				r.d.pairMu.Unlock()
+			}
+			r.sent = r.sent[:0]
+			if err := r.d.handleBatch(batch); err != nil {
+				t.Fatal(err)
+			}
+			for b := r.sent; len(b) > 0; b = b[int(b[2])<<8|int(b[3]):] {
+				switch ofproto.Type(b[1]) {
+				case ofproto.TypeFlowMod:
+					mods++
+				case ofproto.TypePacketOut:
+					outs++
+				}
+			}
+		}
+		handle() // the first fills the tables
+		mods, outs = 0, 0
+		const runs = 100
+		if n := testing.AllocsPerRun(runs, handle); n != 0 {
+			t.Errorf("%s: %v allocations for %d packets", tt.name, n, len(batch))
+		}
+		wantMods := 0
+		if tt.rule {
+			wantMods = runs + 1
+		}
+		if outs != (runs+1)*len(batch) || mods != wantMods {
+			t.Errorf("%s: %d packets sent on and %d rules, want %d and %d", tt.name, outs, mods, (runs+1)*len(batch), wantMods)
+		}
+	}
+}
