@@ -26,6 +26,9 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 	if _, known := d.c.sessions.Load(d.tuple()); !known && p.TCPFlags&packet.RST != 0 {
 		return d.forward(snap) // the last word of a connection that has ended
 	}
+	if _, known := d.c.sessions.Load(d.tuple()); !known && !d.mayBegin(svc, time.Now()) {
+		return nil
+	}
 	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
 	var s, replaced *session
 	fresh := false
@@ -89,7 +92,7 @@ func (d *datapath) handsOff(snap *topo.Snapshot, relay *peer) error {
 	if !ok {
 		return d.broadcast(snap)
 	}
-	out, ok := snap.NextPort(d.dpid, h.At)
+	out, ok := snap.Toward(d.dpid, h)
 	if !ok || out == d.packet.in.InPort {
 		return nil
 	}

@@ -39,6 +39,7 @@ type datapath struct {
 
 	packet scratch // of the reading goroutine
 	guards map[ofproto.Port]*portGuard
+	rush   bool // the packets in hand came with many others
 }
 
 // scratch is what handling a packet needs, kept from packet to packet so that none costs an allocation.
@@ -49,6 +50,8 @@ type scratch struct {
 	mod     ofproto.FlowMod
 	actions map[ofproto.Port][]ofproto.Action // one output each
 	flood   []ofproto.Port
+
+	stranger bool // the sender is not known and may not be learnt now
 }
 
 func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, log logrus.FieldLogger) *datapath {
@@ -87,9 +90,10 @@ func (d *datapath) start() {
 	d.flush()
 }
 
-// warmUp is when a new switch is measured again before the regular rounds: in its first moments it is busy with itself,
-// and what it shows then of its channel and its links is not what they are.
-var warmUp = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
+// warmUp is when a new switch is measured again before the regular rounds: in its first moments it is busy with itself, and
+// Mininet gives its links their delays only after it has connected: what it shows then is not what it will be.
+var warmUp = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second,
+	3 * time.Second, 4 * time.Second, 6 * time.Second, 8 * time.Second}
 
 // measure asks for the control channel's round trip and probes all links.
 func (d *datapath) measure() {
@@ -133,6 +137,7 @@ func (d *datapath) handleBatch(batch [][]byte) error {
 			return err
 		}
 	}
+	d.rush = packets >= rush
 	if packets > 0 {
 		for _, frame := range batch {
 			if ofproto.Type(frame[1]) == ofproto.TypePacketIn {

@@ -31,7 +31,7 @@ type heardLink struct {
 // leastOf is the least of the last few measurements: queues only ever add. What is to be subtracted from it is so
 // afterwards, for the least of two differences would prefer the worst of what was subtracted.
 type leastOf struct {
-	last [6]time.Duration
+	last [4]time.Duration
 	n    int
 }
 
@@ -103,6 +103,7 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	from := topo.Point{DPID: ofproto.DPID(l.DPID), Port: ofproto.Port(l.Port)}
 	if err != nil || age < 0 || age > maxLLDPAge || !c.links.first(from, l.Timestamp) {
 		c.metrics.forged.Inc()
+		d.mayFlood(time.Now()) // nothing is sent on, but they come by the channel that others need
 		return
 	}
 	to := topo.Point{DPID: d.dpid, Port: port}

@@ -41,9 +41,15 @@ func (d *datapath) forward(snap *topo.Snapshot) error {
 	if !ok {
 		return d.broadcast(snap)
 	}
-	out, ok := snap.NextPort(d.dpid, h.At)
-	if !ok || out == d.packet.in.InPort {
-		return nil // no way there, or it is where it came from
+	out, ok := snap.Toward(d.dpid, h)
+	if !ok {
+		return d.broadcast(snap)
+	}
+	if out == d.packet.in.InPort {
+		return nil // it is where it came from
+	}
+	if d.packet.stranger {
+		return d.send(d.packet.output(out)) // whoever cannot be remembered gets no rule either
 	}
 	now := time.Now()
 	if d.place(pair{p.Src, p.Dst}, out, now) && h.At.DPID != d.dpid {
@@ -190,8 +196,14 @@ func (d *datapath) arp(snap *topo.Snapshot) error {
 		return d.arpOnward(snap)
 	}
 	target, ok := snap.HostByIP(p.DstIP)
+	if ok {
+		_, ok = snap.Toward(d.dpid, target)
+	}
 	if !ok || target.MAC == ofproto.MAC(p.Src) {
 		return d.broadcast(snap)
+	}
+	if !d.mayAsk(time.Now()) {
+		return nil
 	}
 	reply := packet.AppendARP(nil, packet.ARP{
 		Op: packet.ARPReply, VLAN: p.VLAN, SenderMAC: target.MAC, SenderIP: p.DstIP, TargetMAC: p.ARPSenderMAC, TargetIP: p.SrcIP,
@@ -207,7 +219,11 @@ func (d *datapath) arpOnward(snap *topo.Snapshot) error {
 	if p.Dst[0]&1 != 0 || !ok {
 		return d.broadcast(snap)
 	}
-	if out, ok := snap.NextPort(d.dpid, h.At); ok && out != d.packet.in.InPort {
+	out, ok := snap.Toward(d.dpid, h)
+	switch {
+	case !ok:
+		return d.broadcast(snap)
+	case out != d.packet.in.InPort:
 		return d.send(d.packet.output(out))
 	}
 	return nil

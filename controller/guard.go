@@ -5,18 +5,28 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-// What costs everybody is bounded by port: packets that must go to all ports, and addresses that must be remembered. What
-// only costs its sender a rule is not. A port that exceeds its share is quenched on the switch itself: such packets are
-// dropped there for a second, so that they take nothing from the channel that others need. What has a rule still passes.
+// What costs everybody is bounded by port: packets that must go to all ports, or whose sender cannot be remembered, and
+// addresses that must be. What only costs its sender a rule is bounded where a rush shows that the daemon does not keep up:
+// new connections to services, and questions that it answers itself. A port that exceeds its share is quenched on the switch:
+// such packets are dropped there for a second, so that they take nothing from the channel that others need. What has a rule
+// still passes.
 const (
 	floodRate  = 500  // packets a second from one port that may go to everybody
 	floodBurst = 1000 // and at once
 	learnRate  = 5    // new hosts a second on one port
 	learnBurst = 1024 // and at once: a whole subnet behind one port
+	beginRate  = 50   // new connections a second from one port, in a rush
+	beginBurst = 2000 // and at once: an audience behind one port
 	quenchFor  = time.Second
+
+	// rush is how many packets in one read tell that the daemon does not keep up: Open vSwitch holds back no more than
+	// this for a controller, and loses the rest, whosever it is.
+	rush = 100
 )
 
 // A bucket is a token bucket. Its zero value is full.
@@ -36,10 +46,24 @@ func (b *bucket) take(now time.Time, rate, burst float64) bool {
 	return true
 }
 
+// A class is a kind of packets that are quenched together.
+type class uint8
+
+const (
+	classOther class = iota
+	classARP
+	classLLDP
+	classStream
+	classes
+)
+
+// String is the class's name in logs and metric labels.
+func (c class) String() string { return [...]string{"other", "arp", "lldp", "stream"}[c] }
+
 // A portGuard is the shares of one port. Of the reading goroutine.
 type portGuard struct {
-	flood, learn bucket
-	quenched     [2]time.Time // until when, by class
+	flood, learn, begin bucket
+	quenched            [classes]time.Time // until when
 }
 
 func (d *datapath) guard(port ofproto.Port) *portGuard {
@@ -53,21 +77,30 @@ func (d *datapath) guard(port ofproto.Port) *portGuard {
 
 // mayFlood reports whether the packet in hand may go to everybody; where not, its port is quenched.
 func (d *datapath) mayFlood(now time.Time) bool {
-	in := d.packet.in.InPort
-	g := d.guard(in)
-	if g.flood.take(now, floodRate, floodBurst) {
+	if d.guard(d.packet.in.InPort).flood.take(now, floodRate, floodBurst) {
 		return true
 	}
-	class, i := "other", 0
-	if d.packet.peek.EtherType == packet.TypeARP {
-		class, i = "arp", 1
+	c, m := classOther, ofproto.MatchAll
+	switch t := d.packet.peek.EtherType; t {
+	case packet.TypeARP, packet.TypeLLDP:
+		m.Wildcards &^= ofproto.WildDLType
+		if m.DLType, c = t, classARP; t == packet.TypeLLDP {
+			c = classLLDP
+		}
 	}
-	d.c.metrics.dropped.WithLabelValues(d.dpid.String(), in.String(), class).Inc()
-	if now.After(g.quenched[i]) {
-		g.quenched[i] = now.Add(quenchFor)
-		d.quench(in, i == 1)
-		d.log.WithField("port", in).WithField("class", class).Warn("port floods: quenched for a second")
+	d.quench(c, m, now)
+	return false
+}
+
+// mayAsk reports whether the question in hand may be answered: the daemon keeps up, or the port is within its share.
+func (d *datapath) mayAsk(now time.Time) bool { return !d.rush || d.mayFlood(now) }
+
+// mayBegin reports whether the packet in hand may begin a session with a service; where not, its port is quenched.
+func (d *datapath) mayBegin(svc *stream.Service, now time.Time) bool {
+	if !d.rush || d.guard(d.packet.in.InPort).begin.take(now, beginRate, beginBurst) {
+		return true
 	}
+	d.quench(classStream, steer.Service(*svc), now)
 	return false
 }
 
@@ -76,19 +109,24 @@ func (d *datapath) mayLearn(now time.Time) bool {
 	return d.guard(d.packet.in.InPort).learn.take(now, learnRate, learnBurst)
 }
 
-// quench has the switch drop what it has no rule for from a port.
-func (d *datapath) quench(port ofproto.Port, arp bool) {
-	m := ofproto.MatchAll
-	m.Wildcards &^= ofproto.WildInPort
-	m.InPort = port
-	priority := uint16(flow.PriorityQuench)
-	if arp {
-		m.Wildcards &^= ofproto.WildDLType
-		m.DLType = packet.TypeARP
-		priority = flow.PriorityQuenchARP
+// quenchPriority is just above the rules that send up packets of a class.
+var quenchPriority = [classes]uint16{flow.PriorityQuench, flow.PriorityQuenchARP, flow.PriorityQuenchLLDP, flow.PriorityQuenchNew}
+
+// quench counts the packet in hand as dropped, and has the switch drop for a while what else matches and comes from its port,
+// where there is no rule for it.
+func (d *datapath) quench(c class, m ofproto.Match, now time.Time) {
+	in := d.packet.in.InPort
+	d.c.metrics.dropped.WithLabelValues(d.dpid.String(), in.String(), c.String()).Inc()
+	g := d.guard(in)
+	if !now.After(g.quenched[c]) {
+		return // it is on its way
 	}
+	g.quenched[c] = now.Add(quenchFor)
+	m.Wildcards &^= ofproto.WildInPort
+	m.InPort = in
 	_ = d.conn.Write(d.nextXID(), &ofproto.FlowMod{
 		Match: m, Cookie: uint64(flow.NewCookie(flow.KindQuench, 0)), Command: ofproto.FlowAdd,
-		HardTimeout: uint16(quenchFor / time.Second), Priority: priority, BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone,
+		HardTimeout: uint16(quenchFor / time.Second), Priority: quenchPriority[c], BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone,
 	})
+	d.log.WithField("port", in).WithField("class", c).Warn("port floods: quenched for a second")
 }

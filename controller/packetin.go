@@ -31,7 +31,11 @@ func (d *datapath) packetIn(frame []byte) error {
 		d.overheard()
 		return nil
 	}
+	s.stranger = false
 	snap := d.learn(d.c.topo.Load(), topo.Point{DPID: d.dpid, Port: s.in.InPort})
+	if s.stranger && !d.mayFlood(time.Now()) {
+		return nil
+	}
 	switch {
 	case s.peek.EtherType == packet.TypeARP && s.peek.ARPOp != 0:
 		return d.arp(snap)
@@ -67,6 +71,7 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 	}
 	c, now := d.c, time.Now()
 	if !known && !d.mayLearn(now) {
+		d.packet.stranger = true
 		return snap
 	}
 	l := c.topo.Learn(p.Src, ip, at, now)

@@ -64,6 +64,15 @@ func (s *Snapshot) Hosts(yield func(*Host) bool) { s.hosts.byMAC.all(yield) }
 // NumHosts counts the known hosts.
 func (s *Snapshot) NumHosts() int { return s.hosts.byMAC.n }
 
+// Toward is the port by which switch d sends towards host h; ok is false where no path leads, or the host's port is down: it
+// was there, and must be looked for anew.
+func (s *Snapshot) Toward(d ofproto.DPID, h *Host) (out ofproto.Port, ok bool) {
+	if p, there := s.port(h.At); !there || !p.Up {
+		return 0, false
+	}
+	return s.NextPort(d, h.At)
+}
+
 // HostDelay is the one-way delay from switch d to host h, links and access line together; ok is false where no path leads.
 func (s *Snapshot) HostDelay(d ofproto.DPID, h *Host) (delay time.Duration, ok bool) {
 	links, ok := s.Delay(d, h.At.DPID)
