@@ -110,6 +110,7 @@ func (c *Controller) register(d *datapath) error {
 		old, taken := c.switches[d.dpid]
 		if !taken {
 			c.switches[d.dpid] = d
+			d.metrics = c.metrics.of(d.dpid) // anew: a connection that it replaces has taken the series with it
 			delete(c.left, d.dpid)
 			c.mu.Unlock()
 			c.metrics.switches.Inc()
@@ -134,10 +135,8 @@ func (c *Controller) unregister(d *datapath) {
 	if current {
 		delete(c.switches, d.dpid)
 		c.left[d.dpid] = time.Now()
-	}
-	c.mu.Unlock()
-	if current {
 		c.metrics.switches.Dec()
 		d.metrics.forget()
 	}
+	c.mu.Unlock()
 }

@@ -84,5 +84,12 @@ func TestDuplicate(t *testing.T) {
 		if l.metric("ofctl_switches_connected") != 1 {
 			l.t.Errorf("%v switches", l.metric("ofctl_switches_connected"))
 		}
+		if l.metric("ofctl_packet_ins_total") == 0 { // the first's series went with it, and not the second's
+			second.Receive(1, announce(l.Host("hv1")))
+			l.after(time.Second)
+			if n := l.metric("ofctl_packet_ins_total"); n == 0 {
+				l.t.Error("what the second sends is not counted")
+			}
+		}
 	})
 }

@@ -2,12 +2,14 @@ package controller
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 	"github.com/ofctl-live/ofctl-live/policies/direct"
 )
 
@@ -133,6 +135,46 @@ func TestPolicySwap(t *testing.T) {
 		l.c.Set(s)
 		l.servedBy(l.watch("hv2"), "hv2", "hb")
 		l.servedBy(one, "hv1", "hb")
+	})
+}
+
+// TestSetWhileDialling swaps policies, services and peers while viewers dial, from several goroutines at once. Whoever
+// decides, every viewer is served by somebody, and nothing is left over.
+func TestSetWhileDialling(t *testing.T) {
+	inLab(t, line, func(l *lab) {
+		plain := l.c.Settings()
+		other := plain
+		other.Policy = direct.Policy{}
+		other.Peers = nil
+		other.Services = append(other.Services[:1:1], stream.Service{Name: "second", Address: cdnIP, Port: 1936})
+		var swaps sync.WaitGroup
+		for range 4 {
+			swaps.Go(func() {
+				for range 50 {
+					l.c.Set(other)
+					l.c.Set(plain)
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		var conns []*oftest.Conn
+		for i := range 50 {
+			conns = append(conns, l.Host([]string{"hv1", "hv2"}[i%2]).Dial(cdnIP, 1935))
+			time.Sleep(time.Millisecond)
+		}
+		swaps.Wait()
+		l.after(3 * time.Second)
+		for i, c := range conns {
+			if !c.Established() {
+				l.t.Errorf("connection %d: state %v", i, c.State())
+			}
+		}
+		sessions := l.c.Sessions()
+		if len(sessions) != len(conns) {
+			l.t.Errorf("%d sessions, want %d", len(sessions), len(conns))
+		}
+		l.whole()
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
 	})
 }
 
