@@ -97,7 +97,10 @@ func (r *rig) settle(tb testing.TB) map[ofproto.Type]int {
 	}
 }
 
-// syn is a packet-in of the nth viewer's first packet to the CDN, on port 3.
+// viewerPort is where the nth viewer is: no port has more of them than may come at once.
+func viewerPort(n int) ofproto.Port { return ofproto.Port(3 + n>>10) }
+
+// syn is a packet-in of the nth viewer's first packet to the CDN.
 func syn(n int) []byte {
 	ip := ofproto.IPv4{10, byte(1 + n>>16), byte(n >> 8), byte(n)}
 	frame := packet.AppendTCP(nil, packet.TCP{
@@ -105,7 +108,7 @@ func syn(n int) []byte {
 		SrcPort: 40000, DstPort: 1935, Seq: 7, Flags: packet.SYN, Window: 1024,
 	})
 	b, err := ofproto.Append(nil, 0, &ofproto.PacketIn{
-		BufferID: ofproto.NoBuffer, TotalLen: uint16(len(frame)), InPort: 3, Data: frame,
+		BufferID: ofproto.NoBuffer, TotalLen: uint16(len(frame)), InPort: viewerPort(n), Data: frame,
 	})
 	if err != nil {
 		panic(err)
@@ -122,7 +125,7 @@ func BenchmarkDecision(b *testing.B) {
 	for n := 0; n < b.N; n++ {
 		p := n
 		ip := ofproto.IPv4{10, byte(1 + p>>16), byte(p >> 8), byte(p)}
-		r.c.topo.Learn(ofproto.MAC{0, 1, 0, byte(p >> 16), byte(p >> 8), byte(p)}, ip, topo.Point{DPID: 1, Port: 3}, time.Now())
+		r.c.topo.Learn(ofproto.MAC{0, 1, 0, byte(p >> 16), byte(p >> 8), byte(p)}, ip, topo.Point{DPID: 1, Port: viewerPort(p)}, time.Now())
 		if frames = append(frames, syn(p)); len(frames) == batch {
 			if err := r.d.handleBatch(frames); err != nil {
 				b.Fatal(err)
@@ -151,7 +154,7 @@ func BenchmarkManySessions(b *testing.B) {
 		var frames [][]byte
 		for n := range sessions {
 			mac := ofproto.MAC{0, 1, 0, byte(n >> 16), byte(n >> 8), byte(n)}
-			r.c.topo.Learn(mac, ofproto.IPv4{10, byte(1 + n>>16), byte(n >> 8), byte(n)}, topo.Point{DPID: 1, Port: 3}, time.Now())
+			r.c.topo.Learn(mac, ofproto.IPv4{10, byte(1 + n>>16), byte(n >> 8), byte(n)}, topo.Point{DPID: 1, Port: viewerPort(n)}, time.Now())
 			if frames = append(frames, syn(n)); len(frames) == batch || n == sessions-1 {
 				if err := r.d.handleBatch(frames); err != nil {
 					b.Fatal(err)

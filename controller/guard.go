@@ -10,9 +10,9 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-// What costs everybody is bounded by port: packets that must go to all ports, or whose sender cannot be remembered, and
-// addresses that must be. What only costs its sender a rule is bounded where a rush shows that the daemon does not keep up:
-// new connections to services, and questions that it answers itself. A port that exceeds its share is quenched on the switch:
+// What costs everybody is bounded by port: packets that must go to all ports, or whose sender cannot be remembered; what must
+// be remembered, addresses and connections to services; and, in a rush, questions that the controller answers itself. What
+// only costs its sender a rule is not bounded. A port that exceeds its share is quenched on the switch:
 // such packets are dropped there for a second, so that they take nothing from the channel that others need. What has a rule
 // still passes.
 const (
@@ -20,8 +20,8 @@ const (
 	floodBurst = 1000 // and at once
 	learnRate  = 5    // new hosts a second on one port
 	learnBurst = 1024 // and at once: a whole subnet behind one port
-	beginRate  = 50   // new connections a second from one port, in a rush
-	beginBurst = 2000 // and at once: an audience behind one port
+	beginRate  = 100  // new connections to services a second from one port
+	beginBurst = 4096 // and at once: an audience behind one port
 	quenchFor  = time.Second
 
 	// rush is how many packets in one read tell that the daemon does not keep up: Open vSwitch holds back no more than
@@ -97,7 +97,7 @@ func (d *datapath) mayAsk(now time.Time) bool { return !d.rush || d.mayFlood(now
 
 // mayBegin reports whether the packet in hand may begin a session with a service; where not, its port is quenched.
 func (d *datapath) mayBegin(svc *stream.Service, now time.Time) bool {
-	if !d.rush || d.guard(d.packet.in.InPort).begin.take(now, beginRate, beginBurst) {
+	if d.guard(d.packet.in.InPort).begin.take(now, beginRate, beginBurst) {
 		return true
 	}
 	d.quench(classStream, steer.Service(*svc), now)
@@ -128,5 +128,5 @@ func (d *datapath) quench(c class, m ofproto.Match, now time.Time) {
 		Match: m, Cookie: uint64(flow.NewCookie(flow.KindQuench, 0)), Command: ofproto.FlowAdd,
 		HardTimeout: uint16(quenchFor / time.Second), Priority: quenchPriority[c], BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone,
 	})
-	d.log.WithField("port", in).WithField("class", c).Warn("port floods: quenched for a second")
+	d.log.WithField("port", in).WithField("class", c.String()).Warn("port floods: quenched for a second")
 }
