@@ -1,7 +1,6 @@
 package ofproto
 
 import (
-	"bytes"
 	"errors"
 	"testing"
 )
@@ -127,30 +126,6 @@ func TestDecodeMalformed(t *testing.T) {
 				t.Errorf("error at byte %d: %v; want %q at byte %d", e.Offset, err, tt.cause, tt.offset)
 			}
 		})
-	}
-}
-
-// A message cut anywhere is refused, whether or not the length field was cut with it, unless what is left is the same
-// kind of message with less opaque data or fewer entries, which then decodes to just that.
-func TestDecodeCut(t *testing.T) {
-	for _, wire := range examples(t) {
-		for n := range len(wire) {
-			if _, _, err := Decode(wire[:n]); err == nil {
-				t.Fatalf("%x: accepted %d bytes of %d", wire, n, len(wire))
-			}
-			if n < HeaderLen {
-				continue
-			}
-			cut := bytes.Clone(wire[:n])
-			be.PutUint16(cut[2:], uint16(n))
-			h, m, err := Decode(cut)
-			if err != nil {
-				continue
-			}
-			if again, err := Append(nil, h.XID, m); err != nil || !bytes.Equal(again, cut) {
-				t.Fatalf("%x: cut to %d bytes: encoded as %x, %v", wire, n, again, err)
-			}
-		}
 	}
 }
 

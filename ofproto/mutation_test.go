@@ -3,7 +3,6 @@ package ofproto
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"testing"
 )
 
@@ -106,8 +105,12 @@ func wellFormed(wire []byte) bool {
 	case 15: // port mod
 		return n == 24
 	case 16: // statistics request
-		return n >= 4 && slices.Contains(map[uint16][]int{0: {0}, 1: {44}, 2: {44}, 3: {0}, 4: {8}, 5: {8}}[be.Uint16(body)], n-4) ||
-			n >= 4 && be.Uint16(body) > 5 && (be.Uint16(body) != 0xffff || n >= 8)
+		if n < 4 {
+			return false
+		}
+		kind := be.Uint16(body)
+		size, fixed := map[uint16]int{0: 4, 1: 48, 2: 48, 3: 4, 4: 12, 5: 12}[kind]
+		return fixed && n == size || !fixed && (kind != 0xffff || n >= 8)
 	case 17: // statistics reply
 		return n >= 4 && wellFormedStats(be.Uint16(body), body[4:])
 	case 21: // queue config reply
