@@ -7,8 +7,8 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-// MoveHold is how long a host must have stayed at a point before a move away from it is believed: two points that both
-// claim one address would otherwise make it flap at packet rate.
+// MoveHold is how long a host must have stayed at a point before a move away from it is believed, and had its IPv4 address
+// before another may claim it: two that both claim one address would otherwise make it flap at packet rate.
 const MoveHold = 200 * time.Millisecond
 
 // Learned says what a packet taught about its sender.
@@ -28,41 +28,43 @@ func (s *Snapshot) Known(mac ofproto.MAC, ip ofproto.IPv4, at Point) bool {
 }
 
 // Learn records that a host with this hardware address, and this IPv4 address if not zero, sent a packet in at a point.
-// Group addresses and link ports teach nothing. An IPv4 address goes to whoever claimed it last; who had it is known
-// without one from then on, so that its next claim is heard again.
+// Group addresses and link ports teach nothing. An IPv4 address goes to whoever claimed it last, unless it has only just
+// changed hands; who had it is known without one from then on, so that its next claim is heard again.
 func (s *Store) Learn(mac ofproto.MAC, ip ofproto.IPv4, at Point, now time.Time) (l Learned) {
 	s.edit(func(snap Snapshot) *Snapshot {
 		if mac[0]&1 != 0 || mac == (ofproto.MAC{}) || snap.IsLink(at) {
 			l.Refused = true
 			return nil
 		}
-		h := Host{MAC: mac, IP: ip, At: at, Since: now}
 		old, known := snap.Host(mac)
-		if known {
-			h.heard = old.heard
-		} else {
-			h.heard = new(atomic.Int64)
+		if !known {
+			old = &Host{heard: new(atomic.Int64)}
 		}
+		h := Host{MAC: mac, IP: ip, At: at, Since: now, claimed: now, heard: old.heard}
 		h.heard.Store(now.Unix())
-		if known && ip == (ofproto.IPv4{}) {
-			h.IP = old.IP
+		if other, ok := snap.HostByIP(ip); ok && other.MAC != mac {
+			if now.Sub(other.claimed) < MoveHold {
+				h.IP = old.IP
+			} else {
+				l.Conflict = other
+			}
+		}
+		if h.IP == (ofproto.IPv4{}) || h.IP == old.IP {
+			h.IP, h.claimed = old.IP, old.claimed
 		}
 		switch {
 		case !known:
 			l.New = true
 		case old.At == at:
-			if old.IP == h.IP {
+			if h.IP == old.IP {
 				return nil
 			}
 			h.Delay, h.Since = old.Delay, old.Since
 		case now.Sub(old.Since) < MoveHold:
-			l.Refused = true
+			l = Learned{Refused: true}
 			return nil
 		default:
 			l.Moved, l.Was = true, old.At
-		}
-		if other, ok := snap.HostByIP(h.IP); ok && other.MAC != mac {
-			l.Conflict = other
 		}
 		snap.hosts = snap.hosts.with(&h)
 		return &snap

@@ -107,6 +107,10 @@ func (w *world) step() string {
 		w.connect(d)
 		return fmt.Sprintf("connect %d", d)
 	}
+	if w.rng.IntN(6) == 0 {
+		w.store.SetHostDelay(hostMAC(w.rng.IntN(6)), time.Duration(w.rng.IntN(9))*time.Millisecond)
+		return fmt.Sprintf("measure; %d hosts forgotten", w.store.ExpireHosts(w.now.Add(-5*time.Second)))
+	}
 	h := w.rng.IntN(6)
 	port := ofproto.Port(1 + w.rng.IntN(4))
 	if w.rng.IntN(2) == 0 {
@@ -382,7 +386,8 @@ func TestAllocations(t *testing.T) {
 	for name, f := range map[string]func(){
 		"Known":          func() { snap.Known(hostMAC(7), hostIP(7), Point{8, 20}) },
 		"Host":           func() { snap.Host(hostMAC(7)) },
-		"HostByIP":       func() { snap.HostByIP(hostIP(7)) },
+		"HostByIP":       func() { h, _ := snap.HostByIP(hostIP(7)); h.Heard(5) },
+		"Toward":         func() { h, _ := snap.Host(hostMAC(7)); snap.Toward(9, h) },
 		"NextPort":       func() { snap.NextPort(9, Point{33, 20}) },
 		"Delay":          func() { snap.Delay(9, 33) },
 		"IsLink":         func() { snap.IsLink(Point{9, 1}) },

@@ -32,6 +32,8 @@ type Host struct {
 	Delay time.Duration // one way between host and switch, 0 while unmeasured
 	Since time.Time     // when it was first seen at this point
 
+	claimed time.Time // when it got its address
+
 	heard *atomic.Int64 // when its last packet came up, in Unix seconds; one counter for all versions of a host
 }
 
