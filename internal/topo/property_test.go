@@ -123,7 +123,7 @@ func (w *world) step() string {
 // TestProperties changes random networks at random and looks after each change whether everything that the picture says
 // is true of it.
 func TestProperties(t *testing.T) {
-	worlds := 150
+	worlds := 100
 	if testing.Short() {
 		worlds = 20
 	}
