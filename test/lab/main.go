@@ -37,7 +37,7 @@ func command() *cobra.Command {
 }
 
 func runCommand() *cobra.Command {
-	// A relay's GOP cache would buy an earlier first picture with delay from then on; delay is what is measured here.
+	// A relay's GOP cache would buy an earlier first picture with delay from then on, and delay is what is measured here.
 	o := options{set: "lab", peer: "relay", relay: []string{"--join=live"}, seconds: 30, out: "results", daemon: "bin/ofctl-live", config: "configs/bypass.yaml"}
 	c := &cobra.Command{
 		Use:   "run",
