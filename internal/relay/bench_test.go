@@ -88,9 +88,11 @@ func benchmark(b *testing.B, start func(testing.TB) (string, *exec.Cmd), viewers
 		}
 		l.close()
 		slices.Sort(l.delays)
-		if n, want := len(l.delays), viewers*int(l.sent.Load()); n < want*98/100 || want < viewers*200 {
-			b.Errorf("%d frames arrived in %v, want about %d", n, length, want)
+		want := viewers * int(l.sent.Load())
+		if len(l.delays) < want/2 || want < viewers*200 {
+			b.Errorf("%d of %d frames arrived: this machine is too busy to measure anything", len(l.delays), want)
 		}
+		b.ReportMetric(100*(1-float64(len(l.delays))/float64(want)), "%lost")
 		if len(l.delays) > 0 {
 			at := func(q float64) float64 {
 				return float64(l.delays[int(q*float64(len(l.delays)-1))].Microseconds()) / 1000

@@ -71,9 +71,7 @@ func (in *inlet) run(ctx context.Context, s *stream) {
 			return
 		}
 		in.lastByte.Store(time.Now().UnixNano())
-		size := 0
 		for _, m := range ms {
-			size += len(m.Payload)
 			if m.Type == rtmp.TypeVideo || m.Type == rtmp.TypeAudio {
 				if !in.media.Swap(true) {
 					enter(stateReceiving)
@@ -83,7 +81,7 @@ func (in *inlet) run(ctx context.Context, s *stream) {
 				return
 			}
 		}
-		s.feed(in.source, ms, size)
+		s.feed(in.source, ms, payloadBytes(ms))
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *stream) sweep(now time.Time) bool {
 			if s.pull != nil {
 				s.pull.cancel()
 			}
-			go s.fanOut(now) // tells them; not under the lock
+			s.relay.work.Go(func() { s.fanOut(now) }) // tells them, once the lock is free
 		}
 		if unwatched && sourceless && s.pull == nil {
 			s.gone = true

@@ -59,8 +59,12 @@ type PublishOptions struct {
 	Tokens []string       // one of which must come as ?token= behind the stream's name; empty: none needed
 }
 
-// handshakeTimeout is what a client is given from connecting to its play or publish.
-const handshakeTimeout = 10 * time.Second
+const (
+	// handshakeTimeout is what a client is given from connecting to its play or publish.
+	handshakeTimeout = 10 * time.Second
+	// maxStrangerMessage bounds the messages, in bytes, of those who are not publishing: commands are small.
+	maxStrangerMessage = 256 << 10
+)
 
 // withDefaults returns o with its zero values replaced, or every mistake in it.
 func (o Options) withDefaults() (Options, error) {

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/ofctl-live/ofctl-live/internal/rtmp"
 )
 
@@ -23,48 +21,53 @@ type publisher struct {
 const receiveBuffer = 128 << 10
 
 // publish serves one publisher.
-func (r *Relay) publish(in *receiver, conn *rtmp.Conn, req rtmp.Request, id streamID, address netip.Addr, log logrus.FieldLogger, refuse func(reason, code, text string)) {
-	if reason := r.o.Publish.refusal(req, address); reason != "" {
-		refuse("publish", "NetStream.Publish.Denied", reason)
+func (c *client) publish() {
+	r := c.relay
+	if reason := r.o.Publish.refusal(c.request, c.address); reason != "" {
+		c.refuse("publish", "NetStream.Publish.Denied", reason)
 		return
 	}
-	p := &publisher{source: &source{name: "publisher " + in.RemoteAddr().String(), encodes: true, stop: func() { _ = in.Close() }}, request: req}
+	p := &publisher{request: c.request, source: &source{
+		name: "publisher " + c.conn.RemoteAddr().String(), encodes: true, stop: func() { _ = c.conn.Close() },
+	}}
 	p.lastByte.Store(time.Now().UnixNano())
 	var s *stream
 	for admitted := false; !admitted; {
-		s = r.stream(id)
+		s = r.stream(c.id)
 		var busy bool
 		if admitted, busy = s.publish(p); busy {
-			refuse("busy", "NetStream.Publish.BadName", "another publisher has this name")
+			c.refuse("busy", "NetStream.Publish.BadName", "another publisher has this name")
 			return
 		}
 	}
 	defer s.unpublish(p)
-	ms, err := rtmp.Grant(req)
-	if err == nil {
-		err = conn.Write(ms...)
+	if c.grant() != nil {
+		return // it has left
 	}
-	if err != nil {
-		return
-	}
-	log.Info("publisher came")
-	conn.SetReadBuffer(receiveBuffer)
+	c.log.Info("publisher came")
+	c.rtmp.SetReadBuffer(receiveBuffer)
+	c.rtmp.SetMaxMessage(rtmp.DefaultMaxMessage)
 	for {
-		var ms []rtmp.Message
-		if ms, err = conn.ReadBatch(); err != nil {
-			break
-		}
-		size := 0
-		for _, m := range ms {
-			size += len(m.Payload)
+		ms, err := c.rtmp.ReadBatch()
+		if err != nil {
+			c.log.WithField("cause", err.Error()).Info("publisher lost")
+			return
 		}
 		p.lastByte.Store(time.Now().UnixNano())
-		s.feed(p.source, ms, size)
+		s.feed(p.source, ms, payloadBytes(ms))
 		if slices.ContainsFunc(ms, rtmp.IsEnd) {
-			break
+			c.log.Info("publisher left")
+			return
 		}
 	}
-	log.WithField("cause", err).Info("publisher left")
+}
+
+func payloadBytes(ms []rtmp.Message) int {
+	n := 0
+	for _, m := range ms {
+		n += len(m.Payload)
+	}
+	return n
 }
 
 // refusal says why a publisher may not publish, or nothing.

@@ -51,9 +51,7 @@ func startPull(s *stream) *pull {
 	p := &pull{
 		stream: s, cancel: cancel, finished: make(chan *inlet), answers: make(chan []rtmp.URL, 1), faults: make(map[rtmp.URL]fault),
 	}
-	s.relay.work.Add(1)
-	go func() {
-		defer s.relay.work.Done()
+	s.relay.work.Go(func() {
 		defer cancel()
 		p.run(ctx)
 		s.mu.Lock()
@@ -62,7 +60,7 @@ func startPull(s *stream) *pull {
 		if s.relay.ctx.Err() == nil {
 			s.ensurePull() // somebody may have come while it ended
 		}
-	}()
+	})
 	return p
 }
 

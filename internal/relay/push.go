@@ -51,11 +51,7 @@ func (s *stream) ensurePushes(req rtmp.Request) {
 		var ctx context.Context
 		ctx, p.cancel = context.WithCancel(s.relay.ctx)
 		s.pushes = append(s.pushes, p)
-		s.relay.work.Add(1)
-		go func() {
-			defer s.relay.work.Done()
-			p.run(ctx)
-		}()
+		s.relay.work.Go(func() { p.run(ctx) })
 	}
 }
 

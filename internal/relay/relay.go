@@ -8,15 +8,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/ofctl-live/ofctl-live/internal/rtmp"
 )
 
 // viaProperty is where one relay tells the next, in connect's object, who gets the stream through it. A relay that finds
@@ -167,12 +164,10 @@ func (r *Relay) accept(l net.Listener) error {
 			_ = c.Close()
 			continue
 		}
-		r.work.Add(1)
-		go func() {
-			defer r.work.Done()
+		r.work.Go(func() {
 			defer r.release(c, address)
 			r.serve(c, address)
-		}()
+		})
 	}
 }
 
@@ -207,93 +202,6 @@ func (r *Relay) release(c net.Conn, a netip.Addr) {
 		delete(r.addresses, a)
 	}
 	r.metrics.connections.Set(float64(len(r.conns)))
-}
-
-// serve is one accepted connection's life.
-func (r *Relay) serve(c net.Conn, address netip.Addr) {
-	log := r.log.WithField("client", c.RemoteAddr().String())
-	_ = c.SetDeadline(time.Now().Add(handshakeTimeout))
-	if err := rtmp.ServerHandshake(c, rand.Reader, uint32(time.Now().UnixMilli())); err != nil {
-		log.WithError(err).Debug("handshake failed")
-		return
-	}
-	in := newReceiver(c)
-	conn := rtmp.NewConn(in, nil)
-	req, err := rtmp.Accept(conn, r.o.ChunkSize)
-	if err != nil {
-		log.WithError(err).Debug("no request")
-		return
-	}
-	app, _ := rtmp.SplitArgs(req.App)
-	key, _ := rtmp.SplitArgs(req.Key)
-	id := streamID{app, key}
-	log = log.WithFields(logrus.Fields{"stream": id.String(), "agent": req.FlashVer})
-	refuse := func(reason, code, text string) {
-		r.metrics.refused.WithLabelValues(reason).Inc()
-		log.WithField("reason", reason).Warn("refused: " + text)
-		_ = rtmp.Refuse(conn, req, code, text)
-	}
-	if key == "" {
-		refuse("name", "NetStream.Play.StreamNotFound", "no stream name")
-		return
-	}
-	_ = c.SetDeadline(time.Time{})
-	if req.Publish {
-		r.publish(in, conn, req, id, address, log, refuse)
-		return
-	}
-	r.play(c, conn, req, id, log, refuse)
-}
-
-// play serves one viewer.
-func (r *Relay) play(c net.Conn, conn *rtmp.Conn, req rtmp.Request, id streamID, log logrus.FieldLogger, refuse func(reason, code, text string)) {
-	via := viaOf(req)
-	if slices.Contains(via, r.mark) {
-		refuse("loop", "NetStream.Play.Failed", "this stream would come back to where it comes from")
-		return
-	}
-	if !r.reserve() {
-		refuse("capacity", "NetStream.Play.Failed", "no room for more viewers")
-		return
-	}
-	defer r.unreserve()
-	if err := tuneSender(c); err != nil {
-		log.WithError(err).Debug("socket options")
-	}
-	ms, err := rtmp.Grant(req)
-	if err == nil {
-		err = conn.Write(ms...)
-	}
-	if err != nil {
-		return
-	}
-	v := newViewer(r.o, c, conn, req, via)
-	for {
-		v.stream = r.stream(id)
-		if v.stream.addViewer(v) {
-			break
-		}
-	}
-	log.Info("viewer came")
-	began := time.Now()
-	v.poke(began)
-	err = v.read()
-	v.close()
-	v.waiters.Wait()
-	v.stream.removeViewer(v)
-	log.WithError(err).WithField("seconds", int(time.Since(began).Seconds())).Info("viewer left")
-}
-
-// viaOf returns the marks of the relays behind a client.
-func viaOf(req rtmp.Request) []string {
-	marks, _ := req.Connect.Get(viaProperty).(rtmp.StrictArray)
-	var via []string
-	for _, m := range marks {
-		if s, ok := m.(string); ok && len(via) < maxVia {
-			via = append(via, s)
-		}
-	}
-	return via
 }
 
 func (r *Relay) reserve() bool {

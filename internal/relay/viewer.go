@@ -39,7 +39,6 @@ type viewer struct {
 	pokes   atomic.Int32 // Invariant: above zero while somebody writes; who raises it from zero is that somebody
 	closing atomic.Bool
 	writing atomic.Int64 // unix nanoseconds since when a write has been waiting; zero: none
-	waiters sync.WaitGroup
 
 	// What follows belongs to whoever writes.
 	out    *gatherer
@@ -72,8 +71,7 @@ func (v *viewer) poke(now time.Time) {
 			return // and stays poked: nobody writes any more
 		}
 		if waits {
-			v.waiters.Add(1)
-			go v.finish()
+			v.stream.relay.work.Go(v.finish)
 			return // the goroutine is the one that writes now
 		}
 		if v.pokes.CompareAndSwap(seen, 0) {
@@ -102,7 +100,6 @@ func (v *viewer) advance(now time.Time) (waits bool, err error) {
 
 // finish waits for the connection until the viewer has caught up.
 func (v *viewer) finish() {
-	defer v.waiters.Done()
 	for {
 		v.writing.Store(time.Now().UnixNano())
 		n, err := v.out.flush(&v.bufs)
