@@ -43,6 +43,25 @@ func (s *session) retract() {
 	}
 }
 
+// supersede takes back what its client published by other connections: who publishes a stream anew has left them, which
+// OpenFlow 1.0 does not show. Else their end, noticed later, would end the stream.
+func (s *session) supersede(want stream.Intent) {
+	for _, old := range s.c.sessionsWhere(func(o *session) bool {
+		return o != s && o.Client == s.Client && o.intent != nil && *o.intent == want
+	}) {
+		old.mu.Lock()
+		old.retract()
+		old.intent = nil
+		old.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.announced { // before; and to the same source as another of them
+		s.announced = false
+		s.announce()
+	}
+}
+
 // sources is where streams can be had from, as far as that can be counted on now.
 func (c *Controller) sources() stream.Map {
 	snap, now := c.topo.Load(), c.settings()

@@ -66,6 +66,7 @@ func (s *session) intends(want stream.Intent) {
 		return
 	}
 	s.c.diary.note(s, "session publishes", fields)
+	s.supersede(want)
 	s.c.publishers.add(s.Client, time.Now())
 	if s.peer != nil && !s.peer.Ingest {
 		s.c.log.WithFields(fields).WithField("session", s.Tuple).WithField("peer", s.peer.Name).

@@ -9,7 +9,7 @@ import (
 // A peer's host is gone from one moment to the next. Its viewers are told within a second, nobody else loses a frame, and
 // whoever comes next is served by those that live: no rule and no session leads to the corpse.
 func TestPeerKilled(t *testing.T) {
-	f := newLab(t).fabric()
+	f := newLab(t).fabric(0)
 	p1, p2 := f.host("p1", "10.0.0.11", f.edges[0]), f.host("p2", "10.0.0.12", f.edges[1])
 	var viewers []*host
 	for i := range 8 {

@@ -25,7 +25,7 @@ bypass: {strategy: least-loaded, margin: 500ms}
 // Eight viewers over two edges and three peers watch two streams at once, some of them before the publishers are there.
 // They spread by the peers' room, see every frame, and the CDN's line carries each stream once.
 func TestCrowd(t *testing.T) {
-	f := newLab(t).fabric()
+	f := newLab(t).fabric(0)
 	peers := []*host{f.host("p1", "10.0.0.11", f.edges[0]), f.host("p2", "10.0.0.12", f.edges[1]), f.host("p3", "10.0.0.13", f.middle)}
 	var viewers []*host
 	for i := range 8 {

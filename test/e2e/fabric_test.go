@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A fabric is a network with two edges: s0 in the middle, with the CDN on it, and s1 and s2 around it.
+// A fabric is a network with two edges: s0 in the middle, with the CDN on it, and s1 and s2 around it, each as far from it as
+// delay says.
 type fabric struct {
 	*lab
 	middle *vswitch
@@ -18,11 +19,15 @@ type fabric struct {
 	cdn    *host
 }
 
-func (l *lab) fabric() *fabric {
+func (l *lab) fabric(delay time.Duration) *fabric {
 	l.t.Helper()
 	f := &fabric{lab: l, middle: l.vswitch("s0"), edges: [2]*vswitch{l.vswitch("s1"), l.vswitch("s2")}}
 	for _, e := range f.edges {
-		l.link(f.middle, e)
+		if delay > 0 {
+			l.slowLink(f.middle, e, delay)
+		} else {
+			l.link(f.middle, e)
+		}
 	}
 	f.cdn = l.host("hs", "10.0.0.2", f.middle)
 	return f
@@ -66,7 +71,8 @@ func (h *host) dump(url string) *viewer {
 	defer w.Close()
 	player := h.command("stdbuf", "-o0", "rtmpdump", "-q", "-v", "-r", url, "-o", "-")
 	player.Stdout = w
-	start(h.lab.t, h.lab.dir, h.name+"-rtmpdump", player)
+	p := start(h.lab.t, h.lab.dir, h.name+"-rtmpdump", player)
+	h.lab.t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // while it waits for the server it heeds no milder signal
 	file := h.lab.path(fmt.Sprintf("seen-%s-%d.txt", h.name, processes.Load()))
 	reader := h.command("ffmpeg", "-nostdin", "-loglevel", "warning", "-analyzeduration", "500000", "-f", "flv", "-i", "pipe:0",
 		"-map", "0:v", "-c", "copy", "-flush_packets", "1", "-f", "framehash", "-hash", "md5", file)

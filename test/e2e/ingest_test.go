@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A broadcaster dials the CDN with plain ffmpeg. A peer that takes no publishers refuses it; from then on the controller
+// knows what it is, and sends it to the one that does, on its own edge. That one pushes the stream to the CDN and serves
+// the viewers near it; when it is full, those of the other edge are served by their own peer, which pulls it from the CDN once.
+func TestIngest(t *testing.T) {
+	f := newLab(t).fabric(15 * time.Millisecond)
+	p1, p2 := f.host("p1", "10.0.0.11", f.edges[0]), f.host("p2", "10.0.0.12", f.edges[1])
+	hb := f.host("hb", "10.0.0.31", f.edges[0])
+	var viewers []*host
+	for i := range 4 {
+		viewers = append(viewers, f.host(fmt.Sprintf("v%d", i+1), fmt.Sprintf("10.0.0.%d", 21+i), f.edges[i/2]))
+	}
+	d := f.daemon(`
+policy: bypass
+services:
+  - {name: cdn, address: 10.0.0.2, port: 1935}
+peers:
+  - {name: p1, address: 10.0.0.11, port: 1935, ingest: true, max_viewers: 3}
+  - {name: p2, address: 10.0.0.12, port: 1935}
+bypass: {margin: 200ms} # p2 is farther from hb than the CDN, and still better than nothing
+`)
+	f.cdn.nginx("deploy/mininet/cdn.conf")
+	p2.relay("--upstream", "rtmp://10.0.0.2/live", "--publish-allow", "127.0.0.0/8")
+	d.healthy("p2")
+	refused := hb.start("ffmpeg", "-nostdin", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=30:duration=10",
+		"-c:v", "libx264", "-preset", "ultrafast", "-f", "flv", cdnURL)
+	if err := refused.wait(5 * time.Second); err != nil || refused.err == nil {
+		t.Fatalf("p2 takes no publishers, and ffmpeg ended with: %v %v", err, refused.err)
+	}
+	p1.relay("--upstream", "rtmp://10.0.0.2/live", "--push", "rtmp://10.0.0.2/live")
+	d.healthy("p1")
+
+	gave, took := f.cdn.sent(), f.cdn.received()
+	p := hb.publish(cdnURL, 10)
+	onCDN := f.cdn.watch("rtmp://127.0.0.1/live/a")
+	var playing []*viewer
+	for _, edge := range [][]*host{viewers[:2], viewers[2:]} {
+		for _, h := range edge {
+			playing = append(playing, h.watch(cdnURL))
+		}
+		for _, v := range playing {
+			v.plays(15)
+		}
+	}
+
+	for i, want := range []string{"p1", "p1", "p2", "p2"} {
+		if got := d.sourceOf(viewers[i]); got != want {
+			t.Errorf("%s is served by %q, want %s", viewers[i].name, got, want)
+		}
+	}
+	live := d.list("/v1/streams")
+	if len(live) != 1 || live[0]["app"] != "live" || live[0]["key"] != "a" || live[0]["service"] != "cdn" {
+		t.Fatalf("streams: %v, want live/a alone", live)
+	}
+	want := map[string]string{"p1": "published by 10.0.0.31, 2 viewers", "p2": "from cdn, 2 viewers"}
+	for _, c := range live[0]["copies"].([]any) {
+		c := c.(map[string]any)
+		got := fmt.Sprintf("from %v, %v viewers", c["from"], c["viewers"])
+		if c["published"] == true {
+			got = fmt.Sprintf("published by %v, %v viewers", c["publisher"], c["viewers"])
+		}
+		if at := c["at"].(string); got != want[at] {
+			t.Errorf("the copy at %s is %s, want %s", at, got, want[at])
+		} else {
+			delete(want, at)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not among the copies: %v", want)
+	}
+	sessions := d.list("/v1/sessions")
+	for _, h := range append(viewers, hb) {
+		if !slices.ContainsFunc(sessions, func(s map[string]any) bool {
+			return strings.HasPrefix(s["client"].(string), h.ip+":") && s["stream"] == "live/a" && s["publish"] == (h == hb)
+		}) {
+			t.Errorf("no session tells what %s does: %v", h.name, sessions)
+		}
+	}
+	sent := p.finish(15 * time.Second)
+	for _, v := range append(playing, onCDN) {
+		v.sawAll(sent)
+	}
+	copies(t, "the line to the CDN", f.cdn.received()-took, p.size(), 1)
+	copies(t, "the line from the CDN", f.cdn.sent()-gave, p.size(), 1)
+}
