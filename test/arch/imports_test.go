@@ -33,6 +33,7 @@ var rooms = map[string]room{
 	"cmd/ofctl-live":  {may: []string{"ofproto", "internal/...", "policies/...", "controller"}},
 	"test/arch":       {},
 	"test/e2e":        {},
+	"test/scale":      {},
 	"test/lab":        {may: []string{"ofproto", "internal/...", "test/lab/..."}},
 	"test/lab/...":    {may: []string{"ofproto", "internal/...", "test/lab/..."}},
 	"test/bench":      {may: []string{"ofproto/...", "internal/...", "controller", "policies/...", "test/bench/..."}},
