@@ -137,3 +137,14 @@ func TestLateFlowRemoved(t *testing.T) {
 		t.Errorf("%+v", r.m)
 	}
 }
+
+func TestNothingPassesABarrier(t *testing.T) {
+	sw := NewSwitch(Options{Shuffle: rand.Perm})
+	p := connect(t, sw)
+	for range 50 {
+		// ask fails to see the ERROR where it comes behind the reply to the barrier.
+		if replies := p.ask(add(1, ofproto.MatchAll, output(0))); len(replies) != 1 {
+			t.Fatalf("%d answers before the barrier's", len(replies))
+		}
+	}
+}

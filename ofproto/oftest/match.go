@@ -59,11 +59,6 @@ func overlaps(a, b ofproto.Match) bool {
 	return under(a, w) == under(b, w)
 }
 
-// covers reports whether every packet that matches b matches a. Both are normalized.
-func covers(a, b ofproto.Match) bool {
-	return union(a.Wildcards, b.Wildcards) == a.Wildcards && under(b, a.Wildcards) == a
-}
-
 // canonical returns the normalized form of a match as a switch keeps it, in which fields without meaning are wildcarded:
 // network addresses without an Ethernet type of IPv4 or ARP, ports without a protocol that has them, and so on
 // (OpenFlow 1.0.0 §3.4). The complaint names a field that the controller meant to match, and that does not count.

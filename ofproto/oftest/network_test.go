@@ -268,3 +268,19 @@ func flood(end net.Conn) {
 		}
 	}
 }
+
+func TestHostTakesOnlyItsOwn(t *testing.T) {
+	n, viewer, cdn, peer := single(t, 0)
+	flows(t, n.Switch("s1"), "priority=30,tcp,nw_dst=10.0.0.2,actions=FLOOD")
+	if c := viewer.Dial(cdn.IP, 1935); !c.Established() {
+		t.Error("not connected")
+	}
+	// The peer sees the SYN and the ACK too, for another's addresses.
+	if got := len(peer.Frames()); got != 2 || len(peer.Accepted()) != 0 {
+		t.Errorf("the peer saw %d frames and accepted %d connections", got, len(peer.Accepted()))
+	}
+	viewer.Send(tcp(func(t *packet.TCP) { t.DstMAC, t.SrcIP, t.DstIP = macA, viewer.IP, cdn.IP }))
+	if got := len(cdn.Accepted()); got != 1 {
+		t.Errorf("a frame for another station was taken: %d connections", got)
+	}
+}

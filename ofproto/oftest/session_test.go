@@ -297,3 +297,24 @@ func TestDial(t *testing.T) {
 		t.Errorf("Dial returns %v when its context ends", err)
 	}
 }
+
+func TestPacketInQueue(t *testing.T) {
+	sw := NewSwitch(Options{Ports: ports(2), PacketInQueue: 100_000})
+	p := connect(t, sw)
+	p.expectNone(&ofproto.SetConfig{MissSendLen: 0xffff})
+	long := tcp(func(t *packet.TCP) { t.Payload = make([]byte, 1400) })
+	const frames = 2000 // 2.9 MB, of which the connection itself takes a part
+	for range frames {
+		sw.Receive(1, long)
+	}
+	lost := sw.LostPacketIns()
+	if lost == 0 || lost == frames {
+		t.Fatalf("%d of %d are lost to a controller that does not read", lost, frames)
+	}
+	for range frames - lost {
+		if r := p.next(); r.m.Type() != ofproto.TypePacketIn {
+			t.Fatalf("%+v", r.m)
+		}
+	}
+	p.expectNone()
+}

@@ -195,10 +195,10 @@ func (t *table) choose(match ofproto.Match, rank int, strict bool, out ofproto.P
 	} else {
 		for _, g := range t.groups {
 			if union(match.Wildcards, g.wildcards) != match.Wildcards {
-				continue
+				continue // they ignore a field that match is about
 			}
 			for m, e := range g.entries {
-				if covers(match, m) {
+				if under(m, match.Wildcards) == match {
 					found = append(found, e)
 				}
 			}

@@ -284,3 +284,14 @@ func TestVLANPriorityOfUntagged(t *testing.T) {
 		t.Errorf("untagged packets and a priority overlap: %v", err)
 	}
 }
+
+// TestDeleteByZero has a command name a field whose value is zero, as an ignored field's is too.
+func TestDeleteByZero(t *testing.T) {
+	sw := NewSwitch(Options{Ports: ports(2)})
+	zero := match(func(m *ofproto.Match) { m.Wildcards &^= ofproto.WildDLVLAN })
+	mustApply(t, sw, add(1, ofproto.MatchAll), add(2, zero),
+		with(add(0, zero), func(m *ofproto.FlowMod) { m.Command = ofproto.FlowDelete }))
+	if f := sw.Flows(); len(f) != 1 || f[0].Priority != 1 {
+		t.Errorf("left:\n%s", sw.DumpFlows())
+	}
+}
