@@ -169,3 +169,52 @@ func (w *watcher) video() []string {
 	}
 	return ps
 }
+
+// TestRealUpstreamDies kills nginx-rtmp under ten viewers and a real player. Another nginx-rtmp has the stream, without
+// stored frames: the viewers' next one must be its next keyframe.
+func TestRealUpstreamDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: plays in real time")
+	}
+	first, second := freeAddress(t), freeAddress(t)
+	dying := nginxCommand(t, first, "live on;")
+	startServer(t, dying, first)
+	startServer(t, nginxCommand(t, second, "live on;"), second)
+	ingest := startRelay(t, relay.Options{Name: "ingest", Push: []string{"rtmp://" + first + "/live", "rtmp://" + second + "/live"}})
+	edge := startRelay(t, relay.Options{Name: "edge", Upstream: []string{"rtmp://" + first + "/live", "rtmp://" + second + "/live"}})
+	var ws []*watcher
+	for range 10 {
+		ws = append(ws, watch(t, edge.address, "a"))
+	}
+	publishFFmpeg(t, "rtmp://"+ingest.address+"/live/a")
+	eventually(t, 20*time.Second, "the stream reaches the edge", func() bool { return len(ws[0].video()) > 30 })
+	played := make(chan string, 1)
+	go func() {
+		out, err := exec.Command("ffmpeg", "-nostdin", "-loglevel", "error", "-i", "rtmp://"+edge.address+"/live/a", "-t", "5",
+			"-map", "0:v", "-c", "copy", "-f", "framehash", "-").CombinedOutput()
+		if err != nil {
+			t.Errorf("player: %v", err)
+		}
+		played <- string(out)
+	}()
+	time.Sleep(2 * time.Second)
+	began := time.Now()
+	if err := dying.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	before := len(ws[0].video())
+	eventually(t, 5*time.Second, "the stream goes on", func() bool { return len(ws[0].video()) > before+30 })
+	// A keyframe comes every second, thirty frames take another; the rest is ours.
+	if d := time.Since(began); d > 2500*time.Millisecond+2*testSlack {
+		t.Errorf("thirty frames after %v", d)
+	}
+	for _, w := range ws {
+		w.check(t)
+	}
+	if out := <-played; strings.Count(out, "\n0, ") < 80 {
+		t.Errorf("the player had %d frames of 5 s:\n%s", strings.Count(out, "\n0, "), tail(out, 800))
+	}
+}
+
+// testSlack is what a busy machine may add to a time that a test expects.
+const testSlack = 500 * time.Millisecond

@@ -99,7 +99,7 @@ func (p *pull) ask(ctx context.Context) {
 }
 
 // look decides what is to be done now.
-func (p *pull) look(ctx context.Context, now time.Time, log logrus.FieldLogger) {
+func (p *pull) look(ctx context.Context, now time.Time, log *logrus.Entry) {
 	if ctx.Err() != nil || p.yielding.Load() {
 		return
 	}
@@ -160,7 +160,7 @@ func (p *pull) choose(now time.Time, stalled *inlet) *rtmp.URL {
 }
 
 // call starts an inlet from u, if there is one to call.
-func (p *pull) call(ctx context.Context, u *rtmp.URL, log logrus.FieldLogger) {
+func (p *pull) call(ctx context.Context, u *rtmp.URL, log *logrus.Entry) {
 	if u == nil {
 		return
 	}
@@ -175,7 +175,7 @@ func (p *pull) call(ctx context.Context, u *rtmp.URL, log logrus.FieldLogger) {
 }
 
 // lost takes note of an inlet's end.
-func (p *pull) lost(in *inlet, log logrus.FieldLogger) {
+func (p *pull) lost(in *inlet, log *logrus.Entry) {
 	p.running--
 	if in != p.active && in != p.next {
 		return // it was stopped because another took over
@@ -186,7 +186,7 @@ func (p *pull) lost(in *inlet, log logrus.FieldLogger) {
 	if in == p.next {
 		p.next = nil
 	}
-	f := p.faults[in.url]
+	f, known := p.faults[in.url]
 	if time.Now().After(f.until) {
 		f.backoff = min(max(2*f.backoff, minBackoff), maxBackoff)
 		if in.media.Load() {
@@ -195,7 +195,11 @@ func (p *pull) lost(in *inlet, log logrus.FieldLogger) {
 		f.until = time.Now().Add(f.backoff)
 		p.faults[in.url] = f
 	}
-	log.WithError(in.err).WithField("upstream", in.url.String()).Warn("upstream lost")
+	level := logrus.WarnLevel
+	if known && !in.media.Load() {
+		level = logrus.DebugLevel // it was told once
+	}
+	log.WithError(in.err).WithField("upstream", in.url.String()).Log(level, "upstream lost")
 }
 
 // isActive reports whether src is where the stream comes from.

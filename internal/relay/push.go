@@ -94,16 +94,15 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 		return err
 	}
 	log.Info("push begins")
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // the server's side: acknowledgements, pings, and its end
-		defer cancel()
+	lost := make(chan error, 1)
+	p.stream.relay.work.Go(func() { // the server's side: acknowledgements, pings, and its end
 		for {
 			if _, err := conn.ReadBatch(); err != nil {
+				lost <- err
 				return
 			}
 		}
-	}()
+	})
 	defer nc.Close()
 	p.cursor.setup = nil // a new connection knows nothing yet
 	var out []byte
@@ -113,6 +112,8 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 			select {
 			case <-p.wake:
 				continue
+			case err := <-lost:
+				return err
 			case <-ctx.Done():
 				_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
 				return unpublish(conn, req)

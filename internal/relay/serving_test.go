@@ -1,0 +1,224 @@
+package relay_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/relay"
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+)
+
+func TestPublishAndPlay(t *testing.T) {
+	r := startRelay(t, relay.Options{})
+	early := watch(t, r.address, "a")
+	p := newPublisher(t, r.address, "a?token=x")
+	p.frames(45, time.Millisecond)
+	late := watch(t, r.address, "a?user=1")
+	p.frames(45, time.Millisecond)
+	for _, w := range []*watcher{early, late} {
+		w.reaches(t, 89)
+	}
+	early.consecutive(t, 0, 89)
+	late.consecutive(t, 30, 89)
+	if late.got[0].Payload[1] != 0 || late.got[0].Timestamp != late.got[1].Timestamp {
+		t.Error("a viewer that joins gets the configuration first, at its first frame's time")
+	}
+}
+
+func TestJoinLive(t *testing.T) {
+	r := startRelay(t, relay.Options{Join: relay.JoinLive})
+	p := newPublisher(t, r.address, "a")
+	p.frames(45, time.Millisecond)
+	w := watch(t, r.address, "a")
+	p.frames(45, time.Millisecond)
+	w.reaches(t, 89)
+	w.consecutive(t, 60, 89)
+}
+
+func TestLargeFramesAndChunks(t *testing.T) {
+	r := startRelay(t, relay.Options{ChunkSize: 4096})
+	p := newPublisher(t, r.address, "a")
+	w := watch(t, r.address, "a")
+	p.base = 0xffffff - 50 // crosses into extended timestamps
+	for n := range uint32(6) {
+		f := keyFrame(n, 300_000)
+		p.send(p.base+n*33, f)
+	}
+	w.reaches(t, 5)
+	w.consecutive(t, 0, 5)
+}
+
+func TestPublisherReturns(t *testing.T) {
+	r := startRelay(t, relay.Options{})
+	w := watch(t, r.address, "a")
+	p := newPublisher(t, r.address, "a")
+	p.base = 1_000_000
+	p.frames(40, time.Millisecond)
+	w.reaches(t, 39)
+	p.nc.Close()
+	time.Sleep(100 * time.Millisecond)
+	p = newPublisher(t, r.address, "a") // its clock and frames begin anew
+	p.frames(40, time.Millisecond)
+	eventually(t, 5*time.Second, "the stream goes on", func() bool { return len(w.frames()) == 80 })
+	w.check(t)
+}
+
+func TestSecondPublisherIsRefused(t *testing.T) {
+	r := startRelay(t, relay.Options{Stall: 300 * time.Millisecond})
+	p := newPublisher(t, r.address, "a")
+	p.frames(2, 0)
+	var status *rtmp.StatusError
+	if _, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: "a"}); !errors.As(err, &status) || status.Code != "NetStream.Publish.BadName" {
+		t.Errorf("error %v", err)
+	}
+	time.Sleep(400 * time.Millisecond) // now the first is as good as dead
+	nc, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+}
+
+func TestPublishingIsGuarded(t *testing.T) {
+	r := startRelay(t, relay.Options{Publish: relay.PublishOptions{
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Tokens: []string{"secret"},
+	}})
+	for key, ok := range map[string]bool{"a": false, "a?token=": false, "a?token=wrong": false, "b?x=1&token=secret": true} {
+		nc, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: key})
+		if (err == nil) != ok {
+			t.Errorf("%s: error %v", key, err)
+		}
+		if err == nil {
+			nc.Close()
+		}
+	}
+	far := startRelay(t, relay.Options{Publish: relay.PublishOptions{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}})
+	if _, _, err := tryRTMP(far.address, &rtmp.Request{Publish: true, Key: "a"}); err == nil {
+		t.Error("a publisher from an address that is not allowed")
+	}
+}
+
+func TestLimits(t *testing.T) {
+	r := startRelay(t, relay.Options{MaxViewers: 1, PerAddress: 2})
+	w := watch(t, r.address, "a")
+	if _, _, err := tryRTMP(r.address, &rtmp.Request{Key: "a"}); err == nil {
+		t.Error("a viewer beyond max_viewers")
+	}
+	connections := func(n float64) func() bool {
+		return func() bool { return metric(t, r, "ofctl_relay_connections") == n }
+	}
+	eventually(t, time.Second, "the refused connection is gone", connections(1))
+	one, err := net.Dial("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	eventually(t, time.Second, "the second connection is counted", connections(2))
+	if _, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: "a"}); err == nil {
+		t.Error("a connection beyond the bound for one address")
+	}
+	w.check(t)
+}
+
+// TestLoopIsRefused makes two relays each other's upstream.
+func TestLoopIsRefused(t *testing.T) {
+	a, b := freeAddress(t), freeAddress(t)
+	one := startRelay(t, relay.Options{Name: "one", Listen: []string{a}, Upstream: []string{"rtmp://" + b}})
+	startRelay(t, relay.Options{Name: "two", Listen: []string{b}, Upstream: []string{"rtmp://" + a}})
+	watch(t, a, "x")
+	eventually(t, 5*time.Second, "the loop is found", func() bool { return metric(t, one, `ofctl_relay_refused_total{reason="loop"}`) > 0 })
+	if n := metric(t, one, "ofctl_relay_viewers"); n != 1 {
+		t.Errorf("%v viewers", n)
+	}
+}
+
+func TestSlowViewerHoldsNobodyUp(t *testing.T) {
+	r := startRelay(t, relay.Options{Queue: 300 * time.Millisecond})
+	p := newPublisher(t, r.address, "a")
+	w := watch(t, r.address, "a")
+	slow, _ := dialRTMP(t, r.address, &rtmp.Request{Key: "a"}) // never reads
+	defer slow.Close()
+	p.frames(1, 0)
+	w.reaches(t, 0)
+	for n := uint32(1); n < 150; n++ {
+		f := videoFrame(n, 100_000)
+		if n%30 == 0 {
+			f[0] = 0x17
+		}
+		p.send(n*33, f)
+		time.Sleep(5 * time.Millisecond)
+	}
+	w.reaches(t, 149)
+	w.consecutive(t, 0, 149)
+	// Once it reads again it finds the stream at a keyframe.
+	go func() { _, _ = io.Copy(io.Discard, slow) }()
+	p.next = 150
+	eventually(t, 10*time.Second, "messages are skipped for the slow viewer", func() bool {
+		p.frames(10, time.Millisecond)
+		return metric(t, r, "ofctl_relay_skipped_messages_total") > 0
+	})
+}
+
+func TestDrain(t *testing.T) {
+	r := startRelay(t, relay.Options{Drain: 5 * time.Second})
+	p := newPublisher(t, r.address, "a")
+	p.frames(2, 0)
+	w := watch(t, r.address, "a")
+	w.reaches(t, 1)
+	r.cancel()
+	eventually(t, 2*time.Second, "new viewers are turned away", func() bool {
+		nc, err := net.Dial("tcp", r.address)
+		if err == nil {
+			nc.Close()
+		}
+		return err != nil
+	})
+	p.frames(10, 10*time.Millisecond)
+	w.reaches(t, 11)
+	w.check(t)
+	began := time.Now()
+	w.nc.Close()
+	r.stop(t)
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("the relay stays for %v after its last viewer", d)
+	}
+}
+
+func TestIdleStreamEnds(t *testing.T) {
+	r := startRelay(t, relay.Options{Idle: 500 * time.Millisecond})
+	w := watch(t, r.address, "a")
+	select {
+	case <-w.done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the viewer waits on")
+	}
+	if len(w.other) == 0 || w.other[len(w.other)-1] != "NetStream.Play.Stop" {
+		t.Errorf("told %v", w.other)
+	}
+}
+
+func TestOptionsAreJudgedTogether(t *testing.T) {
+	_, err := relay.New(relay.Options{Listen: []string{"nowhere"}, Upstream: []string{"http://x"}, Join: "soon", DSCP: 64, Controller: "x"})
+	for _, part := range []string{"nowhere", "http://x", "soon", "64", "controller", "advertise"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("error does not mention %q: %v", part, err)
+		}
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	r, err := relay.New(relay.Options{Listen: []string{taken.Addr().String()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("error %v", err)
+	}
+}

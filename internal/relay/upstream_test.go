@@ -1,0 +1,114 @@
+package relay_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/relay"
+)
+
+// TestPullOnceForAll has three viewers at two relays below a third.
+func TestPullOnceForAll(t *testing.T) {
+	origin := startRelay(t, relay.Options{Name: "origin"})
+	edge := startRelay(t, relay.Options{Name: "edge", Upstream: []string{"rtmp://" + origin.address + "/live"}, Keep: 300 * time.Millisecond})
+	leaf := startRelay(t, relay.Options{Name: "leaf", Upstream: []string{"rtmp://" + edge.address}})
+	var ws []*watcher
+	for _, a := range []string{edge.address, leaf.address, leaf.address} {
+		ws = append(ws, watch(t, a, "a?token=x"))
+	}
+	p := newPublisher(t, origin.address, "a")
+	p.frames(1, 0)
+	for _, w := range ws {
+		w.reaches(t, 0)
+	}
+	p.frames(89, time.Millisecond)
+	for _, w := range ws {
+		w.reaches(t, 89)
+		w.consecutive(t, 0, 89)
+	}
+	if n := metric(t, origin, "ofctl_relay_viewers"); n != 1 {
+		t.Errorf("the origin has %v viewers, want the edge alone", n)
+	}
+	if n := metric(t, edge, "ofctl_relay_viewers"); n != 2 {
+		t.Errorf("the edge has %v viewers, want one and the leaf", n)
+	}
+	for _, w := range ws {
+		w.nc.Close()
+	}
+	leaf.stop(t)
+	eventually(t, 5*time.Second, "the edge lets the stream go", func() bool { return metric(t, origin, "ofctl_relay_viewers") == 0 })
+}
+
+func TestPush(t *testing.T) {
+	cdn := startRelay(t, relay.Options{Name: "cdn"})
+	host, port, _ := net.SplitHostPort(cdn.address)
+	ingest := startRelay(t, relay.Options{Name: "ingest", Push: []string{"rtmp://" + cdn.address + "/live"}})
+	w := watch(t, cdn.address, "a")
+	p := newPublisher(t, ingest.address, "a")
+	p.frames(45, 10*time.Millisecond)
+	w.reaches(t, 44)
+	w.consecutive(t, 0, 44)
+
+	cdn.stop(t) // the push comes back with it
+	p.frames(30, time.Millisecond)
+	cdn = startRelay(t, relay.Options{Name: "cdn", Listen: []string{net.JoinHostPort(host, port)}})
+	w = watch(t, cdn.address, "a")
+	for end := time.Now().Add(5 * time.Second); w.last() < 0 && time.Now().Before(end); {
+		p.frames(1, 10*time.Millisecond)
+	}
+	w.reaches(t, int(p.next)-1)
+	w.check(t)
+}
+
+// TestUpstreamDies kills the upstream under ten viewers; another has the stream.
+func TestUpstreamDies(t *testing.T) {
+	origin := startRelay(t, relay.Options{Name: "origin"})
+	first := startRelay(t, relay.Options{Name: "first", Upstream: []string{"rtmp://" + origin.address}})
+	second := startRelay(t, relay.Options{Name: "second", Upstream: []string{"rtmp://" + origin.address}})
+	edge := startRelay(t, relay.Options{Name: "edge", Upstream: []string{"rtmp://" + first.address, "rtmp://" + second.address}})
+	var ws []*watcher
+	for range 10 {
+		ws = append(ws, watch(t, edge.address, "a"))
+	}
+	p := newPublisher(t, origin.address, "a")
+	p.frames(1, 0)
+	for _, w := range ws {
+		w.reaches(t, 0)
+	}
+	p.frames(40, 5*time.Millisecond)
+	first.stop(t)
+	p.frames(100, 5*time.Millisecond)
+	for _, w := range ws {
+		w.reaches(t, 140)
+		w.consecutive(t, 0, 140) // the second relay's stored group of pictures closes the gap
+	}
+}
+
+// TestUpstreamStalls has an upstream that goes on accepting and falls silent.
+func TestUpstreamStalls(t *testing.T) {
+	origin := startRelay(t, relay.Options{Name: "origin"})
+	hole := newProxy(t, origin.address)
+	edge := startRelay(t, relay.Options{
+		Name: "edge", Upstream: []string{"rtmp://" + hole.address, "rtmp://" + origin.address}, Stall: 300 * time.Millisecond,
+	})
+	w := watch(t, edge.address, "a")
+	p := newPublisher(t, origin.address, "a")
+	p.frames(1, 0)
+	w.reaches(t, 0)
+	p.frames(20, 5*time.Millisecond)
+	hole.stall()
+	p.frames(200, 5*time.Millisecond)
+	w.reaches(t, 220)
+	w.check(t)
+	ns := w.frames()
+	for i := 1; i < len(ns); i++ {
+		if ns[i] <= ns[i-1] || ns[i] != ns[i-1]+1 && ns[i]%30 != 0 {
+			t.Errorf("frame %d after %d", ns[i], ns[i-1])
+		}
+	}
+	// 300 ms of silence and what it takes to call and compare; a frame comes every 5 ms here.
+	if len(ns) < 120 {
+		t.Errorf("only %d of 221 frames: the freeze is too long", len(ns))
+	}
+}
