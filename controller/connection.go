@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
@@ -18,17 +19,17 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 	if relay, ok := d.ofRelay(); ok {
 		return d.handsOff(snap, relay)
 	}
-	if snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}) {
-		if _, known := d.c.sessions.Load(d.tuple()); !known {
+	if _, known := d.c.sessions.Load(d.tuple()); !known {
+		switch {
+		case snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}):
 			return d.forward(snap) // its own switch decides; here it only passes
+		case p.TCPFlags&packet.RST != 0:
+			return d.forward(snap) // the last word of a connection that has ended
+		case !d.mayBegin(svc, time.Now()):
+			return nil
 		}
 	}
-	if _, known := d.c.sessions.Load(d.tuple()); !known && p.TCPFlags&packet.RST != 0 {
-		return d.forward(snap) // the last word of a connection that has ended
-	}
-	if _, known := d.c.sessions.Load(d.tuple()); !known && !d.mayBegin(svc, time.Now()) {
-		return nil
-	}
+	taken := d.taken()
 	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
 	var s, replaced *session
 	fresh := false
@@ -39,7 +40,7 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 		}
 		replaced, fresh = old, true
 		if first {
-			s = d.c.decide(d, snap, svc)
+			s = d.c.decide(d, snap, svc, taken)
 		} else {
 			s = d.c.passOn(d, svc)
 		}
@@ -77,6 +78,22 @@ func (d *datapath) wayBack() (*session, bool) {
 	return nil, false
 }
 
+// taken lists the sources that serve the same port of the same client in the name of other services.
+func (d *datapath) taken() (list []endpoint) {
+	t := d.tuple()
+	for e := range d.c.settings().services {
+		other := stream.Tuple{Client: t.Client, ClientPort: t.ClientPort, Service: e.address, ServicePort: e.port}
+		if other == t {
+			continue
+		}
+		if s, ok := d.c.sessions.Load(other); ok && s.isOpen() {
+			now := s.decided()
+			list = append(list, endpoint{now.Source.Address, now.Source.Port})
+		}
+	}
+	return list
+}
+
 // ofRelay finds the relay whose own packet this is: it comes from a peer's host and, where a player lives there too,
 // bears the relay's mark.
 func (d *datapath) ofRelay() (*peer, bool) {
@@ -103,7 +120,10 @@ func (d *datapath) handsOff(snap *topo.Snapshot, relay *peer) error {
 }
 
 // decide asks the policy who serves a new connection, and takes the place at the peer that it names.
-func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Service) *session {
+//
+// taken is where the client's port already leads to: a second connection between the same two ends could not be told from
+// the first.
+func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Service, taken []endpoint) *session {
 	s := c.newSession(d, svc)
 	s.reading = stream.NewReading(s.ISN)
 	now := c.settings()
@@ -114,7 +134,13 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 		Publishes: c.publishers.has(s.Client, s.Started),
 	}
 	for range len(set.order) + 1 { // each round but the last finds another peer full
-		choice := policy.Source(stream.View{Snapshot: snap, Peers: set.candidates(snap), Streams: c.streams.Load()}, request)
+		view := stream.View{Snapshot: snap, Peers: set.candidates(snap), Streams: c.streams.Load()}
+		for i, p := range view.Peers {
+			if slices.Contains(taken, endpoint{p.Address, p.Port}) {
+				view.Peers[i].Healthy, view.Peers[i].Why = false, "the client's port leads to it already"
+			}
+		}
+		choice := policy.Source(view, request)
 		s.Reason = choice.Reason
 		if choice.Peer == nil {
 			break

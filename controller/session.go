@@ -46,6 +46,13 @@ func (s *session) servedFrom(ip ofproto.IPv4, port uint16) bool {
 	return now.Source.Address == ip && now.Source.Port == port
 }
 
+// isOpen reports whether its connection may still be there.
+func (s *session) isOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != ended
+}
+
 // decided is the decision as it stands.
 func (s *session) decided() stream.Session {
 	s.mu.Lock()
