@@ -2,7 +2,9 @@ package topo
 
 import (
 	"maps"
+	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -35,6 +37,9 @@ func TestTrie(t *testing.T) {
 		}
 	}
 	for i, k := range append(old, kept{now, want}) {
+		if !wellFormed(k.trie.root, true) {
+			t.Errorf("seed %d, picture %d: a node breaks the invariant", seed, i)
+		}
 		if k.trie.n != len(k.want) {
 			t.Errorf("seed %d, picture %d: n is %d, want %d", seed, i, k.trie.n, len(k.want))
 		}
@@ -71,7 +76,21 @@ func TestTrieForgets(t *testing.T) {
 	for _, k := range rng.Perm(most) {
 		tr = tr.without(uint64(k)<<32 | uint64(k))
 	}
-	if tr.n != 0 || tr.root.leaf || tr.root.mask != 0 || len(tr.root.ways) != 0 {
+	if tr.n != 0 || tr.root != nil {
 		t.Errorf("seed %d: %+v is left", seed, tr)
 	}
+}
+
+// wellFormed looks for nodes that should be entries, and masks that do not fit.
+func wellFormed(n *node[int], root bool) bool {
+	if n == nil {
+		return root
+	}
+	if bits.OnesCount32(n.entryMask) != len(n.entries) || bits.OnesCount32(n.nodeMask) != len(n.nodes) || n.entryMask&n.nodeMask != 0 {
+		return false
+	}
+	if !root && n.nodeMask == 0 && len(n.entries) < 2 {
+		return false
+	}
+	return !slices.ContainsFunc(n.nodes, func(below *node[int]) bool { return !wellFormed(below, false) })
 }
