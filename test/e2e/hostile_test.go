@@ -40,7 +40,7 @@ func TestHostile(t *testing.T) {
 		})
 	})
 	d.connected("2")
-	visits.end(t, time.Second)
+	visits.end(t, 1, time.Second)
 	if down := d.logged("switch down"); slices.ContainsFunc(down, func(line map[string]any) bool { return line["dpid"] == n.s1.dpid }) {
 		t.Errorf("the first switch went down: %v", down)
 	}
