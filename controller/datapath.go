@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,11 @@ func (d *datapath) run(early [][]byte) error {
 	}
 	for {
 		batch, err := d.conn.ReadBatch()
+		if lost := new(ofproto.DecodeError); errors.As(err, &lost) { // nothing behind a wrong length can be read
+			d.metrics.malformed.Inc()
+			_ = d.conn.Write(d.nextXID(), &ofproto.Error{ErrType: ofproto.BadRequest, Code: ofproto.RequestBadLen})
+			d.flush()
+		}
 		if err != nil {
 			return err
 		}

@@ -207,7 +207,7 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// TestGarbageWhenUp breaks the framing of a switch that is up, and another's not: the first is closed, the second told.
+// TestGarbageWhenUp breaks the framing of a switch that is up, and another's not: both are told, the first is closed.
 func TestGarbageWhenUp(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		up := func(id ofproto.DPID) *caller {
@@ -238,6 +238,16 @@ func TestGarbageWhenUp(t *testing.T) {
 		}
 		broken, clumsy := up(77), up(78)
 		broken.say(1, 10, 0, 3, 0, 0, 0, 0) // a length below the header's
+		_ = broken.nc.SetReadDeadline(time.Now().Add(time.Second))
+		why := 0
+		for _, m := broken.next(); m != nil; _, m = broken.next() {
+			if e, ok := m.(*ofproto.Error); ok && e.ErrType == ofproto.BadRequest && e.Code == ofproto.RequestBadLen {
+				why++
+			}
+		}
+		if why != 1 {
+			l.t.Errorf("told %d times why it is closed", why)
+		}
 		broken.closed(time.Second)
 		clumsy.say(1, 12, 0, 9, 0, 0, 0, 42, 0) // a PORT_STATUS of one byte
 		clumsy.say(1, 10, 0, 12, 0, 0, 0, 43, 1, 2, 3, 4)
