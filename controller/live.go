@@ -65,7 +65,7 @@ func (s *session) supersede(want stream.Intent) {
 // sources is where streams can be had from, as far as that can be counted on now.
 func (c *Controller) sources() stream.Map {
 	snap, now := c.topo.Load(), c.settings()
-	return stream.Map{Snapshot: snap, Host: func(source string) *topo.Host {
+	host := func(source string) *topo.Host {
 		if p := now.peers.byName[source]; p != nil && p.health.Load().ok {
 			h, _ := snap.HostByIP(p.Address)
 			return h
@@ -75,7 +75,28 @@ func (c *Controller) sources() stream.Map {
 			return h
 		}
 		return nil
-	}}
+	}
+	full := func(source string) bool {
+		p := now.peers.byName[source]
+		return p != nil && c.isFull(p)
+	}
+	return stream.Map{Snapshot: snap, Host: host, Full: full}
+}
+
+// isFull reports whether a peer has no room for one more relay. Relays take room as viewers do, but come by no session.
+func (c *Controller) isFull(p *peer) bool {
+	if p.draining || p.MaxViewers == 0 {
+		return p.draining
+	}
+	n := int(p.viewers.Load())
+	for _, l := range c.streams.Load().Streams() {
+		for _, copied := range l.Copies {
+			if copied.From == p.Name {
+				n++
+			}
+		}
+	}
+	return n >= p.MaxViewers
 }
 
 // Upstreams answers where a relay should have a stream from, best first, as the address and port to dial. What is answered
@@ -120,6 +141,10 @@ func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, red
 		c.streams.Publish(b.ID, "", p.Name, publisher, time.Time{})
 	case "publish_done":
 		c.streams.Drop(b.ID, p.Name)
+	case "play_done":
+		if taker := c.peerNamed(b.Client); taker != nil { // another relay, whose own viewers are gone
+			c.dropFrom(b.ID, taker.Name, p.Name)
+		}
 	case "play":
 		if l, ok := c.streams.Load().Stream(b.ID); ok {
 			if own, _ := l.Copy(p.Name); own.Published {
@@ -134,6 +159,15 @@ func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, red
 		return list[0], isPeer, nil
 	}
 	return from, false, nil
+}
+
+// dropFrom notes that a relay no longer takes a stream from another, if it did.
+func (c *Controller) dropFrom(id stream.ID, relay, from string) {
+	if l, ok := c.streams.Load().Stream(id); ok {
+		if taken, ok := l.Copy(relay); ok && taken.From == from {
+			c.streams.Drop(id, relay)
+		}
+	}
 }
 
 func (c *Controller) peerNamed(nameOrAddress string) *peer {

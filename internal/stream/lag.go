@@ -14,6 +14,9 @@ type Map struct {
 	*topo.Snapshot
 	// Host is where a source is; nil for one that is not on the map, or that should not be counted on.
 	Host func(source string) *topo.Host
+	// Full reports whether a source has no room for one more relay; nil: all have. A relay that has a stream from there
+	// keeps its place.
+	Full func(source string) bool
 }
 
 // between is the one-way delay from one host's network card to another's; access lines that were not measured count
@@ -131,10 +134,14 @@ func (o offer) compare(p offer) int {
 // offers shows each of the arrivals that a relay at a place may take.
 func (l *Live) offers(relay string, from []arrival, m Map, margin time.Duration, yield func(offer)) {
 	host := m.Host(relay)
+	own, _ := l.Copy(relay)
 	passesOn := slices.ContainsFunc(l.Copies, func(c Copy) bool { return c.From == relay })
 	for i := range from {
 		a := &from[i]
 		if a.at == relay || passesOn && l.comesBy(a.at, relay) {
+			continue
+		}
+		if m.Full != nil && a.at != own.From && m.Full(a.at) {
 			continue
 		}
 		step, ok := m.between(a.host, host)

@@ -94,6 +94,8 @@ func (p *player) do(verb string, args []string) (answer string, err error) {
 		p.net.host(arg(0), p.number(arg(1)), p.delay(arg(2)))
 	case "dead", "well":
 		p.net.dead[arg(0)] = verb == "dead"
+	case "full", "room":
+		p.net.full[arg(0)] = verb == "full"
 	case "publish": // stream at who ttl
 		var who ofproto.IPv4
 		if h := p.net.find(arg(2)); h != nil {
@@ -212,10 +214,11 @@ type net struct {
 	ports map[int]ofproto.Port // the last one given, by switch
 	hosts map[string]ofproto.MAC
 	dead  map[string]bool
+	full  map[string]bool
 }
 
 func newNet() *net {
-	return &net{topo.NewStore(), map[int]ofproto.Port{}, map[string]ofproto.MAC{}, map[string]bool{}}
+	return &net{topo.NewStore(), map[int]ofproto.Port{}, map[string]ofproto.MAC{}, map[string]bool{}, map[string]bool{}}
 }
 
 func (n *net) port(sw int) topo.Point {
@@ -250,4 +253,6 @@ func (n *net) find(name string) *topo.Host {
 	return h
 }
 
-func (n *net) Map() Map { return Map{n.store.Load(), n.find} }
+func (n *net) Map() Map {
+	return Map{Snapshot: n.store.Load(), Host: n.find, Full: func(source string) bool { return n.full[source] }}
+}
