@@ -76,5 +76,5 @@ func TestCrowd(t *testing.T) {
 	for i, v := range playing {
 		v.sawAll(sent[[]string{"a", "b"}[i/2%2]])
 	}
-	copies(t, "the CDN's line", f.cdn.sent()-before, a.size()+b.size(), 1)
+	carried(t, "the CDN's line", f.cdn.sent()-before, a.size()+b.size(), 1)
 }

@@ -114,8 +114,8 @@ func (p *publisher) size() uint64 {
 	return uint64(info.Size())
 }
 
-// copies wants a line to have carried a stream, or several, about so many times.
-func copies(t *testing.T, line string, bytes, stream uint64, want float64) {
+// carried wants a line to have carried a stream, or several, about so many times.
+func carried(t *testing.T, line string, bytes, stream uint64, want float64) {
 	t.Helper()
 	got := float64(bytes) / float64(stream)
 	if got < want*0.8 || got > want*1.25+0.05 {

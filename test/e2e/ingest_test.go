@@ -89,6 +89,6 @@ bypass: {margin: 200ms} # p2 is farther from hb than the CDN, and still better t
 	for _, v := range append(playing, onCDN) {
 		v.sawAll(sent)
 	}
-	copies(t, "the line to the CDN", f.cdn.received()-took, p.size(), 1)
-	copies(t, "the line from the CDN", f.cdn.sent()-gave, p.size(), 1)
+	carried(t, "the line to the CDN", f.cdn.received()-took, p.size(), 1)
+	carried(t, "the line from the CDN", f.cdn.sent()-gave, p.size(), 1)
 }

@@ -46,5 +46,5 @@ bypass: {strategy: nearest}
 	for _, v := range players {
 		v.sawAll(sent)
 	}
-	copies(t, "the CDN's line", n.hs.sent()-before, p.size(), 1)
+	carried(t, "the CDN's line", n.hs.sent()-before, p.size(), 1)
 }
