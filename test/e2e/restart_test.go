@@ -1,0 +1,148 @@
+package e2e
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+const tickService = "10.0.0.2:1935"
+
+// ticking is a network whose service and peer send ticks, with one viewer who watches.
+func ticking(t *testing.T, viewers int) (*network, *daemon, *ticker) {
+	t.Helper()
+	n := newLab(t).single(viewers)
+	n.hs.accepts(1935, sendTicks)
+	n.hb.accepts(1935, sendTicks)
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	d.healthy("hb-relay")
+	w := n.viewers[0].watchTicks(tickService)
+	await(t, "the viewer has the rules that stay", 2*time.Second, func() bool {
+		there, back := n.redirects(n.viewers[0])
+		return len(there) == 1 && len(back) == 1 && !strings.Contains(string(there[0]), "CONTROLLER")
+	})
+	return n, d, w
+}
+
+// What the daemon's death and return mean on the wire: the stream does not halt, the switch is sent nothing about its
+// session, and the next viewer has his first byte within a second of the switch's return.
+func TestKillUnseen(t *testing.T) {
+	n, d, w := ticking(t, 2)
+	snoop := start(t, n.dir, "snoop", n.ovs("ovs-ofctl", "snoop", n.s1.name))
+	time.Sleep(200 * time.Millisecond)
+
+	_ = d.stop(syscall.SIGKILL)
+	time.Sleep(500 * time.Millisecond) // with nobody in control
+	d = n.daemon(bypassConfig)
+	d.connected("1")
+	up := time.Now()
+	sent, _ := d.metric(t, "ofctl_flow_mods_total")
+	second := n.viewers[1].watchTicks(tickService)
+	await(t, "the new viewer is served", 5*time.Second, func() bool { _, ok := second.since(up); return ok })
+	first, _ := second.since(up)
+	if took := first.Sub(up); took > time.Second {
+		t.Errorf("the new viewer was served %v after the switch was back", took)
+	} else {
+		t.Logf("the new viewer was served after %v; flow mods before him: %s", took.Round(time.Millisecond), sent)
+	}
+
+	mods := func(viewer *host) (found []string) {
+		for line := range strings.Lines(snoop.output()) {
+			if strings.Contains(line, "OFPT_FLOW_MOD") && (strings.Contains(line, "nw_src="+viewer.ip+",") || strings.Contains(line, "nw_dst="+viewer.ip+",")) {
+				found = append(found, strings.TrimSpace(line))
+			}
+		}
+		return found
+	}
+	await(t, "the new viewer's rules are seen", 2*time.Second, func() bool { return len(mods(n.viewers[1])) >= 2 })
+	if told := mods(n.viewers[0]); len(told) > 0 {
+		t.Errorf("the switch was told of the session that went on:\n%s", strings.Join(told, "\n"))
+	}
+	if gap := w.sound(t); gap > 300*time.Millisecond {
+		t.Errorf("the stream halted for %v", gap)
+	} else {
+		t.Logf("longest time without a tick: %v of %v", gap.Round(time.Millisecond), tick)
+	}
+	second.sound(t)
+}
+
+// A switch whose table is lost has its rules and its streams back within two seconds of its return.
+func TestSwitchRestartTimely(t *testing.T) {
+	n, d, w := ticking(t, 1)
+	down := time.Now()
+	_ = n.vswitchd.stop(syscall.SIGKILL)
+	d.connected("0")
+	n.startVswitchd()
+	d.connected("1")
+	up := time.Now()
+	await(t, "the stream goes on", 10*time.Second, func() bool { _, ok := w.since(up); return ok })
+	at, _ := w.since(up)
+	if took := at.Sub(up); took > 2*time.Second {
+		t.Errorf("the stream went on %v after the switch was back", took)
+	} else {
+		t.Logf("switch away for %v; the stream went on %v later", up.Sub(down).Round(time.Millisecond), took.Round(time.Millisecond))
+	}
+	if there, back := n.redirects(n.viewers[0]); len(there) != 1 || len(back) != 1 {
+		t.Errorf("the session has %d rules there and %d back, want 1 each", len(there), len(back))
+	}
+	w.sound(t)
+}
+
+// Whoever claims a connected switch's datapath id, again and again, is refused each time, and the switch does not notice.
+func TestImpostors(t *testing.T) {
+	n, d, w := ticking(t, 1)
+	id, err := strconv.ParseUint(n.s1.dpid, 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := d.metric(t, "ofctl_flow_mods_total")
+	for i := range 20 {
+		r, err := d.rogue()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.shakeHands(ofproto.DPID(id)); err != nil {
+			t.Fatalf("impostor %d: %v", i, err)
+		}
+		if _, _, err := r.await(ofproto.TypeFlowMod); err == nil {
+			t.Errorf("impostor %d was sent a flow mod", i)
+		}
+		r.Close()
+	}
+	if got, _ := d.metric(t, `ofctl_handshakes_total{result="duplicate"}`); got != "20" {
+		t.Errorf("%s connections were refused as duplicates, want 20", got)
+	}
+	if got := d.logged("switch down"); len(got) > 0 {
+		t.Errorf("a switch went down: %v", got)
+	}
+	if after, _ := d.metric(t, "ofctl_flow_mods_total"); after != before {
+		t.Errorf("flow mods went from %s to %s", before, after)
+	}
+	if gap := w.sound(t); gap > 300*time.Millisecond {
+		t.Errorf("the stream halted for %v", gap)
+	}
+}
+
+// A host that moves and says nothing by itself is found where it is now.
+func TestSilentHostMoves(t *testing.T) {
+	l := newLab(t)
+	s1, s2 := l.vswitch("s1"), l.vswitch("s2")
+	l.link(s1, s2)
+	a, b := l.host("a", "10.0.0.1", s1), l.host("b", "10.0.0.2", s1)
+	d := l.daemon(directConfig)
+	d.connected("2")
+	await(t, "the link is found", 15*time.Second, func() bool { return len(d.list("/v1/links")) == 2 })
+	a.mustPing(b)
+	lost := a.pingsWhile(b, 4*time.Second, func() {
+		l.vsctl("del-port", s1.name, b.far, "--", "add-port", s2.name, b.far)
+	})
+	if lost >= time.Second {
+		t.Errorf("the move cost %v of pings, want under a second", lost)
+	}
+	t.Logf("the move cost %v", lost)
+}
