@@ -139,16 +139,17 @@ type reach struct {
 }
 
 func (r reach) String() string {
-	switch {
-	case !r.known:
+	if !r.known {
 		return "unreachable"
-	case !r.measured:
-		return "not yet measured"
+	}
+	text := millis(r.delay)
+	if !r.measured {
+		text = "over " + text
 	}
 	if r.live {
-		return fmt.Sprintf("%s (%s old there)", millis(r.delay), millis(r.lag))
+		text += fmt.Sprintf(" (%s old there)", millis(r.lag))
 	}
-	return millis(r.delay)
+	return text
 }
 
 // millis writes whole milliseconds, and tenths of a few.
@@ -173,8 +174,9 @@ func hostOf(v stream.View, r stream.Request) *topo.Host {
 	return h
 }
 
-// loses reports whether the CDN is nearer than a peer by more than margin. While either is unmeasured the peer has the
-// benefit of the doubt: it was configured because it is near, and a measurement takes a second.
+// loses reports whether the CDN is nearer than a peer by more than margin. A peer whose own line has not been measured is
+// believed to be as near as the rest of the way allows; a CDN whose line has not been is not believed to be near at all,
+// for the peer was configured to stand in for it, and a measurement takes a second.
 func (c contender) loses(cdn reach, margin time.Duration) bool {
-	return cdn.measured && c.measured && cdn.delay+margin < c.delay
+	return cdn.measured && cdn.delay+margin < c.delay
 }

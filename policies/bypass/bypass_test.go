@@ -44,8 +44,9 @@ func TestSource(t *testing.T) {
 		{name: "node nearer, within the margin", margin: 100 * ms, set: func(p *place) { p.peer("a", 3, 400*ms) }, want: "a: 600 ms; cdn 500 ms"},
 		{name: "node nearer, beyond the margin", margin: 99 * ms, set: func(p *place) { p.peer("a", 3, 400*ms) }, want: "cdn: 500 ms; a 600 ms"},
 		{name: "equally near", set: func(p *place) { p.peer("a", 3, 300*ms) }, want: "a: 500 ms; cdn 500 ms"},
-		{name: "peer not measured", set: func(p *place) { p.peer("a", 3, 0) }, want: "a: not yet measured; cdn 500 ms"},
-		{name: "node not measured", set: func(p *place) { p.node(1, 0); p.peer("a", 3, 5*ms) }, want: "a: 205 ms; cdn not yet measured"},
+		{name: "peer not measured", set: func(p *place) { p.peer("a", 3, 0) }, want: "a: over 200 ms; cdn 500 ms"},
+		{name: "peer not measured, and too far all the same", set: func(p *place) { p.node(1, 10*ms); p.peer("a", 3, 0) }, want: "cdn: 10 ms; a over 200 ms"},
+		{name: "node not measured", set: func(p *place) { p.node(1, 0); p.peer("a", 3, 5*ms) }, want: "a: 205 ms; cdn over 0.0 ms"},
 		{name: "node not on the map", set: func(p *place) { p.cdn[0] = 4; p.peer("a", 3, 5*ms) }, want: "a: 205 ms; cdn unreachable"},
 		{name: "nearest, even where the node is nearer", strategy: Nearest, set: func(p *place) { p.peer("a", 3, 400*ms) }, want: "a: 600 ms; cdn 500 ms"},
 		{name: "least loaded, even where it is farther", strategy: LeastLoaded, set: func(p *place) {
@@ -255,10 +256,8 @@ func TestProperties(t *testing.T) {
 		cdn, cdnKnown := totals[stream.CDN]
 		if got.Peer == nil {
 			for _, c := range usable {
-				if policy.strategy != LeastDelay || !cdnKnown || cdn+policy.margin >= totals[c.Name] && c.Host.Delay > 0 {
-					if c.Host.Delay > 0 {
-						fail("%s would do: %v, the node %v", c.Name, totals[c.Name], cdn)
-					}
+				if policy.strategy != LeastDelay || !cdnKnown || cdn+policy.margin >= totals[c.Name] {
+					fail("%s would do: %v, the node %v", c.Name, totals[c.Name], cdn)
 				}
 			}
 			if !strings.HasPrefix(got.Reason, "cdn: ") {
@@ -270,7 +269,7 @@ func TestProperties(t *testing.T) {
 		if !slices.ContainsFunc(usable, func(c stream.Candidate) bool { return c.Name == me.Name }) {
 			fail("it may not serve: %+v", me)
 		}
-		if policy.strategy == LeastDelay && cdnKnown && me.Host.Delay > 0 && totals[me.Name] > cdn+policy.margin {
+		if policy.strategy == LeastDelay && cdnKnown && totals[me.Name] > cdn+policy.margin {
 			fail("%v is farther than the node at %v", totals[me.Name], cdn)
 		}
 		for _, c := range usable {
