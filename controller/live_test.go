@@ -1,0 +1,98 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+)
+
+var liveA = stream.ID{App: "live", Key: "a"}
+
+// publishing is what a publisher of live/a says first.
+func publishing(t *testing.T) []byte {
+	said := make([]byte, 1+1536+1536)
+	said[0] = 3
+	w := rtmp.NewConn(nil, nil)
+	for _, c := range []rtmp.Command{
+		{Name: "connect", Transaction: 1, Object: rtmp.Object{{Name: "app", Value: "live"}}},
+		{Name: "publish", Transaction: 5, Args: []rtmp.Value{"a", "live"}},
+	} {
+		m, err := c.Message(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said = w.Encode(said, m)
+	}
+	return said
+}
+
+// TestPublishAgain has a publisher lose its connection, which nobody sees, and dial again: the stream stays published when
+// the silence of the first is noticed.
+func TestPublishAgain(t *testing.T) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].Ingest = true }, func(l *lab) {
+		l.watch("hv1").Write(publishing(l.t))
+		l.after(time.Second)
+		second := l.watch("hv1")
+		second.Write(publishing(l.t))
+		for range 12 {
+			l.after(5 * time.Second)
+			second.Write([]byte("frame"))
+			live, ok := l.c.streams.Load().Stream(liveA)
+			if !ok {
+				l.t.Fatal("the stream is unknown")
+			}
+			if c, _ := live.Copy("hb"); !c.Published || c.Publisher != l.Host("hv1").IP {
+				l.t.Fatalf("copies %v", live.Copies)
+			}
+		}
+	})
+}
+
+// TestPublishElsewhere has it served by another source the second time: the stream is published there alone.
+func TestPublishElsewhere(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.watch("hv1").Write(publishing(l.t))
+		l.after(time.Second)
+		next := l.c.Settings()
+		next.Peers = []stream.Peer{{Name: "new", Address: l.Host("hv2").IP, Port: 1935, Ingest: true}}
+		l.Host("hv2").Listen(1935)
+		l.c.Set(next)
+		l.settle()
+		l.watch("hv1").Write(publishing(l.t))
+		l.after(time.Second)
+		live, _ := l.c.streams.Load().Stream(liveA)
+		if len(live.Copies) != 1 || live.Copies[0].At != "new" {
+			l.t.Errorf("copies %v, want one at new", live.Copies)
+		}
+	})
+}
+
+// TestRoomForRelays has relays ask by callbacks where to take a stream from. One that has no room for one more is not named
+// to another, until the callback that somebody has left.
+func TestRoomForRelays(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		for _, name := range []string{"hv1", "hv2"} {
+			l.Host(name).Listen(1935)
+			l.o.Peers = append(l.o.Peers, stream.Peer{Name: name, Address: l.Host(name).IP, Port: 1935})
+		}
+		l.o.Peers[0].MaxViewers = 1
+		l.o.Margin = 200 * time.Millisecond
+	}, func(l *lab) {
+		for _, step := range []struct{ relay, call, client, from string }{
+			{"hb", "play", "10.0.0.50", ""}, // the CDN, as it is configured
+			{"hv1", "play", "10.0.0.51", "hb"},
+			{"hv2", "play", "10.0.0.52", "hv1"}, // hb has no room
+			{"hv1", "play", "10.0.0.53", "hb"},  // but to whom it has the stream from hb already
+			{"hb", "play_done", "10.0.0.3", ""}, // hv1 no longer takes it
+			{"hv2", "play", "10.0.0.54", "hb"},
+		} {
+			from, redirect, err := l.c.Notice(Callback{Relay: step.relay, Call: step.call, ID: liveA, Client: step.client}, time.Now())
+			if err != nil || redirect != (step.from != "") || redirect && from.Name != step.from {
+				l.t.Errorf("%v: answered %v %v %v", step, from.Name, redirect, err)
+			}
+		}
+	})
+}
