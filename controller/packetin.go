@@ -59,8 +59,10 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 	p := &d.packet.peek
 	ip := ofproto.IPv4(p.SrcIP)
 	h, known := snap.Host(p.Src)
-	if p.EtherType != packet.TypeARP && known && h.IP != (ofproto.IPv4{}) {
-		ip = ofproto.IPv4{}
+	if p.EtherType != packet.TypeARP {
+		if owner, taken := snap.HostByIP(ip); known && h.IP != (ofproto.IPv4{}) || taken && owner.MAC != ofproto.MAC(p.Src) {
+			ip = ofproto.IPv4{}
+		}
 	}
 	if known && h.At == at && (ip == ofproto.IPv4{} || h.IP == ip) {
 		h.Heard(d.c.seconds.Load())

@@ -54,10 +54,15 @@ func (p Policy) Source(v stream.View, r stream.Request) stream.Choice {
 	}
 	cdn := distance(v, r.At, hostOf(v, r))
 	p.addLags(v, r, peers, &cdn)
-	best := slices.MinFunc(peers, p.compare)
-	if p.strategy == LeastDelay && best.loses(cdn, p.margin) {
-		return stream.Choice{Reason: fmt.Sprintf("cdn: %v; %s %v", cdn, best.peer.Name, best.reach)}
+	if p.strategy == LeastDelay {
+		near := slices.DeleteFunc(slices.Clone(peers), func(c contender) bool { return c.loses(cdn, p.margin) })
+		if len(near) == 0 {
+			best := p.best(peers)
+			return stream.Choice{Reason: fmt.Sprintf("cdn: %v; %s %v", cdn, best.peer.Name, best.reach)}
+		}
+		peers = near
 	}
+	best := p.best(peers)
 	return stream.Choice{Peer: best.peer, Reason: fmt.Sprintf("%s: %v; cdn %v", best.peer.Name, best.reach, cdn)}
 }
 
@@ -102,13 +107,31 @@ func (p Policy) addLags(v stream.View, r stream.Request, peers []contender, cdn 
 	}
 }
 
-func (p Policy) compare(a, b contender) int {
-	delay := cmp.Compare(a.delay, b.delay)
-	load := cmp.Compare(a.peer.Load(), b.peer.Load())
-	if p.strategy == LeastLoaded {
-		delay, load = load, delay
+// best is the emptiest of the peers that count as equally soon, and of those as equally near: what margin says of the CDN's
+// line holds for every line between a viewer and a peer. Under LeastLoaded all of them count as that.
+func (p Policy) best(peers []contender) contender {
+	if p.strategy != LeastLoaded {
+		peers = p.least(peers, func(c contender) time.Duration { return c.delay })
+		peers = p.least(peers, func(c contender) time.Duration { return c.delay - c.lag })
 	}
-	return cmp.Or(delay, load, cmp.Compare(a.peer.Viewers, b.peer.Viewers), cmp.Compare(a.peer.Name, b.peer.Name))
+	return slices.MinFunc(peers, func(a, b contender) int {
+		viewers, delay := cmp.Compare(a.peer.Viewers, b.peer.Viewers), cmp.Compare(a.delay, b.delay)
+		if p.strategy == LeastLoaded { // without the margin, the way still counts for something
+			viewers, delay = delay, viewers
+		}
+		return cmp.Or(cmp.Compare(a.peer.Load(), b.peer.Load()), viewers, delay, cmp.Compare(a.peer.Name, b.peer.Name))
+	})
+}
+
+// least keeps the peers that are within margin of the least.
+func (p Policy) least(peers []contender, of func(contender) time.Duration) (near []contender) {
+	limit := of(slices.MinFunc(peers, func(a, b contender) int { return cmp.Compare(of(a), of(b)) })) + p.margin
+	for _, c := range peers {
+		if of(c) <= limit {
+			near = append(near, c)
+		}
+	}
+	return near
 }
 
 // unusable says why a peer may not serve this viewer, "" where it may.

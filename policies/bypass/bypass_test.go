@@ -272,12 +272,15 @@ func TestProperties(t *testing.T) {
 		if policy.strategy == LeastDelay && cdnKnown && totals[me.Name] > cdn+policy.margin {
 			fail("%v is farther than the node at %v", totals[me.Name], cdn)
 		}
+		mine, _ := v.HostDelay(r.At.DPID, me.Host)
 		for _, c := range usable {
 			near, load := compare(totals[me.Name], totals[c.Name]), compare(me.Load(), c.Load())
+			fuller := load > 0 || load == 0 && (me.Viewers > c.Viewers || me.Viewers == c.Viewers && (near > 0 || near == 0 && me.Name > c.Name))
+			own, _ := v.HostDelay(r.At.DPID, c.Host)
+			better := totals[me.Name] > totals[c.Name]+policy.margin || near >= 0 && mine >= own && fuller
 			if policy.strategy == LeastLoaded {
-				near, load = load, near
+				better = load > 0 || load == 0 && (near > 0 || near == 0 && (me.Viewers > c.Viewers || me.Viewers == c.Viewers && me.Name > c.Name))
 			}
-			better := near > 0 || near == 0 && (load > 0 || load == 0 && (me.Viewers > c.Viewers || me.Viewers == c.Viewers && me.Name > c.Name))
 			if better {
 				fail("%s is better: %v and %v, %v and %v", c.Name, totals[c.Name], totals[me.Name], c.Load(), me.Load())
 			}
