@@ -128,7 +128,8 @@ func garble(r *rand.Rand, sample []byte) []byte {
 	b := append([]byte(nil), sample...)
 	if n := len(b) - ofproto.HeaderLen; n > 0 {
 		for range 1 + r.IntN(4) {
-			b[ofproto.HeaderLen+r.IntN(n)] = byte(r.Uint32()) & byte(r.Uint32()) // zeros are what lengths fear most
+			mask := byte(r.Uint32()) // zeros are what lengths fear most
+			b[ofproto.HeaderLen+r.IntN(n)] = byte(r.Uint32()) & mask
 		}
 		switch r.IntN(4) {
 		case 0:
