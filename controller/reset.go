@@ -18,6 +18,10 @@ import (
 const (
 	resetTries = 20
 	resetEvery = 100 * time.Millisecond // between tries: the switch may still send the answer by the rule just deleted
+
+	// resetLinger is how long a connection that has been ended is remembered: its segments that were still under way would
+	// else be taken for those of a connection that nobody saw begin.
+	resetLinger = time.Second
 )
 
 // resetSessionsOf ends the sessions that a peer served.
@@ -69,7 +73,7 @@ func (s *session) reset(why string) bool {
 // provoke sends the SYN, and again until the client has answered.
 func (s *session) provoke(tries int) {
 	s.mu.Lock()
-	open := s.state == resetting
+	open := s.state == resetting && !s.refused
 	s.mu.Unlock()
 	if !open {
 		return
@@ -90,7 +94,13 @@ func (s *session) answered(d *datapath) {
 	}
 	s.sendToClient(packet.TCP{Seq: p.Ack, Flags: packet.RST})
 	s.sendToSource(packet.TCP{Seq: p.Seq + uint32(len(p.L4Payload)), Flags: packet.RST})
-	s.forget("reset")
+	s.mu.Lock()
+	again := s.refused
+	s.refused = true
+	s.mu.Unlock()
+	if !again {
+		time.AfterFunc(resetLinger, func() { s.forget("reset") })
+	}
 }
 
 // sendToClient has the client's switch send a segment that seems to come from the service it dialled.
@@ -146,7 +156,7 @@ func (c *Controller) Changes(s Settings) []Change {
 	for _, was := range c.Sessions() {
 		svc, ok := next.services[endpoint{was.Tuple.Service, was.ServicePort}]
 		client, placed := snap.HostByIP(was.Client)
-		if !ok || !placed {
+		if !ok || !placed || was.State == resetting.String() {
 			continue
 		}
 		view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap), Streams: c.streams.Load()}

@@ -28,7 +28,8 @@ type session struct {
 	since time.Time // when it was parked
 	told  bool      // its decision has been logged and counted
 
-	cutOff bool // no path leads to its source any more
+	cutOff  bool // no path leads to its source any more
+	refused bool // being reset, its client has been sent the RST
 
 	seated bool // it takes a place at its peer
 	meter  meter
