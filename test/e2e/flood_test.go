@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -50,14 +52,18 @@ func TestFlood(t *testing.T) {
 	}
 	for _, round := range rounds {
 		t.Run(round.name, func(t *testing.T) {
-			before := d.memory()
+			before, heard := d.memory(), d.packetIns(t, n.s1)
 			flood := flooder.flood(t, round.frame)
 			time.Sleep(200 * time.Millisecond)
 			visits := viewer.visit("10.0.0.2:1935", 100*time.Millisecond)
 			time.Sleep(2 * time.Second)
 			visits.end(t, 0.5, 100*time.Millisecond) // the flooder shares its processors with all the others here
-			t.Logf("%d frames sent; %d rules; %d hosts; %d sessions; memory %s -> %s", flood(), len(n.s1.flows()),
+			heard = d.packetIns(t, n.s1) - heard
+			t.Logf("%d frames sent, %d came to the controller; %d rules; %d hosts; %d sessions; memory %s -> %s", flood(), heard, len(n.s1.flows()),
 				len(d.list("/v1/hosts")), len(d.list("/v1/sessions")), mib(before), mib(d.memory()))
+			if heard > 25_000 {
+				t.Errorf("%d packets came to the controller: the port was not quenched", heard)
+			}
 			if rules := len(n.s1.flows()); rules > 20_000 {
 				t.Errorf("%d rules in the switch", rules)
 			}
@@ -69,6 +75,17 @@ func TestFlood(t *testing.T) {
 	if after := d.memory(); after > 128<<20 {
 		t.Errorf("the daemon takes %s of memory", mib(after))
 	}
+}
+
+// packetIns is how many packets a switch has sent to the daemon.
+func (d *daemon) packetIns(t *testing.T, s *vswitch) int {
+	t.Helper()
+	text, _ := d.metric(t, fmt.Sprintf("ofctl_packet_ins_total{dpid=%q}", s.dpid))
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n)
 }
 
 // flood has the host send frames as fast as it can until the function that it returns is called, which says how many.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -112,18 +113,43 @@ func (d *daemon) babble(r *rand.Rand, id ofproto.DPID, messages int) error {
 	return nil
 }
 
-// halfOpen opens connections that say nothing, or begin a message and do not end it, and closes them after do.
+// halfOpen opens connections that say nothing, or begin a message and do not end it, goes on opening more of them while do
+// runs, and then closes them all.
 func (d *daemon) halfOpen(t *testing.T, count int, do func()) {
 	t.Helper()
-	for i := range count {
+	var all []net.Conn
+	open := func() error {
 		c, err := d.lab.core.dial("tcp", "127.0.0.1:6653")
-		if err != nil {
+		if err == nil {
+			if all = append(all, c); len(all)%2 == 0 {
+				_, err = c.Write([]byte{1, 0, 0, 8})
+			}
+		}
+		return err
+	}
+	for i := range count {
+		if err := open(); err != nil {
 			t.Fatalf("half-open connection %d: %v", i, err)
 		}
-		defer c.Close()
-		if i%2 == 0 {
-			_, _ = c.Write([]byte{1, 0, 0, 8})
-		}
 	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for len(all) < 2*count {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+				_ = open() // one that was closed for another may say so
+			}
+		}
+	}()
+	defer func() { // also where do fails the test
+		close(stop)
+		<-stopped
+		for _, c := range all {
+			_ = c.Close()
+		}
+	}()
 	do()
 }
