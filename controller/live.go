@@ -132,6 +132,7 @@ func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, red
 	if p == nil {
 		return from, false, fmt.Errorf("%w: %s", ErrUnregistered, b.Relay)
 	}
+	p.reports.Store(true)
 	if strings.Contains(b.Client, "/") {
 		return from, false, nil // its own push or pull: it goes where it was sent
 	}

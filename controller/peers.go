@@ -11,10 +11,12 @@ import (
 // A peer is a configured peer and how it stands.
 type peer struct {
 	stream.Peer
-	draining bool
-	viewers  *atomic.Int64 // sessions that it serves
-	kbps     *atomic.Int64 // what they carried lately, in kbit/s
-	health   *atomic.Pointer[health]
+	draining   bool
+	registered bool          // it announced itself, and reports what it has
+	viewers    *atomic.Int64 // sessions that it serves
+	reports    *atomic.Bool  // it posts callbacks
+	kbps       *atomic.Int64 // what they carried lately, in kbit/s
+	health     *atomic.Pointer[health]
 }
 
 type health struct {
@@ -52,7 +54,7 @@ func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *p
 	}
 	for _, p := range list {
 		n := known.keep(p)
-		n.draining = draining[p.Name]
+		n.draining, n.registered = draining[p.Name]
 		s.order = append(s.order, n)
 		s.byName[p.Name], s.byAddress[p.Address], s.byService[endpoint{p.Address, p.Port}] = n, n, n
 	}
@@ -60,13 +62,13 @@ func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *p
 }
 
 func (s *peerSet) keep(p stream.Peer) *peer {
-	n := &peer{Peer: p, viewers: new(atomic.Int64), kbps: new(atomic.Int64), health: new(atomic.Pointer[health])}
+	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), health: new(atomic.Pointer[health])}
 	n.health.Store(unprobed)
 	if s == nil {
 		return n
 	}
 	if old := s.byName[p.Name]; old != nil && old.Address == p.Address && old.Port == p.Port {
-		n.viewers, n.kbps, n.health = old.viewers, old.kbps, old.health
+		n.viewers, n.kbps, n.health, n.reports = old.viewers, old.kbps, old.health, old.reports
 	}
 	return n
 }
@@ -78,7 +80,7 @@ func (s *peerSet) candidates(snap *topo.Snapshot) []stream.Candidate {
 		h, _ := snap.HostByIP(p.Address)
 		state := p.health.Load()
 		list[i] = stream.Candidate{
-			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Viewers: int(p.viewers.Load()), Draining: p.draining,
+			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Viewers: int(p.viewers.Load()), Draining: p.draining, Reports: p.registered || p.reports.Load(),
 			Kbps: float64(p.kbps.Load()),
 		}
 	}

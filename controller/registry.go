@@ -109,7 +109,7 @@ func (c *Controller) expireRegistrations(now time.Time) {
 	}
 }
 
-// join adds the registered peers to those of the settings, and says which of either are draining.
+// join adds the registered peers to those of the settings, and says of each that is registered whether it is draining.
 func (g *registry) join(configured []stream.Peer) (all []stream.Peer, draining map[string]bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -110,6 +110,7 @@ type Candidate struct {
 	Viewers  int     // sessions it serves now, counted here
 	Kbps     float64 // kbit/s it sends them now, measured on their switches
 	Draining bool    // it takes no new ones
+	Reports  bool    // it tells which streams it has
 }
 
 // Full reports whether the peer has no room for one more viewer.

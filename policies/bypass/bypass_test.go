@@ -115,6 +115,10 @@ func TestSource(t *testing.T) {
 			p.publish("y", "b")
 			p.watch("y", "b", 2) // weights 1 and 3
 		}, want: "b: 150 ms (50 ms old there); cdn 1100 ms (600 ms old there)"},
+		{name: "a peer that says nothing of itself may have what a viewer watches there", set: func(p *place) {
+			p.peer("a", 1, 20*ms).Reports = false
+			p.watch("x", "a", 1)
+		}, want: "a: 20 ms; cdn 500 ms"},
 		{name: "streams of another service do not count", set: func(p *place) {
 			p.peer("a", 1, 100*ms)
 			p.dir.Publish(stream.ID{App: "live", Key: "x"}, "other", "a", [4]byte{}, time.Time{})

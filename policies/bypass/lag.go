@@ -1,6 +1,7 @@
 package bypass
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -13,10 +14,12 @@ const likely = 4
 
 // lags is how old the stream will be at each of the sources, as far as can be told at a SYN, which does not name it: the
 // mean over the service's most watched streams, each weighing as much as it has viewers, and one more. A stream of which
-// the lag at one of the sources is not known says nothing. Nil: nothing is known, or the client is there to publish.
+// the lag at one of the sources is not known says nothing. Nil: nothing is known, or the client is there to publish, or one
+// of the peers does not report what it has: it may be the one where the stream is published, and nobody would know.
 func lags(v stream.View, r stream.Request, sources []string, margin time.Duration) []time.Duration {
 	streams := v.Streams.Streams()
-	if len(streams) == 0 || r.Publishes {
+	silent := func(c stream.Candidate) bool { return !c.Reports && slices.Contains(sources, c.Name) }
+	if len(streams) == 0 || r.Publishes || slices.ContainsFunc(v.Peers, silent) {
 		return nil
 	}
 	var (

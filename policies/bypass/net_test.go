@@ -52,7 +52,7 @@ func (p *place) node(sw int, line time.Duration) { p.cdn, _ = p.host(sw, line) }
 // peer puts a healthy peer on a switch and returns it to be changed before the next one is added.
 func (p *place) peer(name string, sw int, line time.Duration) *stream.Candidate {
 	_, ip := p.host(sw, line)
-	p.peers = append(p.peers, stream.Candidate{Peer: stream.Peer{Name: name, Address: ip, Port: 1935, MaxViewers: 10}, Healthy: true})
+	p.peers = append(p.peers, stream.Candidate{Peer: stream.Peer{Name: name, Address: ip, Port: 1935, MaxViewers: 10}, Healthy: true, Reports: true})
 	return &p.peers[len(p.peers)-1]
 }
 
