@@ -47,7 +47,6 @@ func (s *stream) ensurePushes(req rtmp.Request) {
 			Publish: true, App: target.App, Key: req.Key, TcURL: target.String(),
 			FlashVer: "FMLE/3.0 (compatible; ofctl-live)",
 		}, wake: make(chan struct{}, 1), cursor: cursor{queue: pushQueue}}
-		p.cursor.join(s.window, JoinGOP)
 		var ctx context.Context
 		ctx, p.cancel = context.WithCancel(s.relay.ctx)
 		s.pushes = append(s.pushes, p)
@@ -86,6 +85,15 @@ func (p *push) run(ctx context.Context) {
 	}
 }
 
+// begin has a new connection start at the latest keyframe. What came while it was being made would only have everybody
+// behind it watch that much later.
+func (p *push) begin() {
+	p.stream.mu.RLock()
+	defer p.stream.mu.RUnlock()
+	p.cursor.setup = nil // it knows nothing yet
+	p.cursor.join(p.stream.window, JoinGOP)
+}
+
 // once pushes over one connection.
 func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 	req := p.request
@@ -104,7 +112,7 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 		}
 	})
 	defer nc.Close()
-	p.cursor.setup = nil // a new connection knows nothing yet
+	p.begin()
 	var out []byte
 	for {
 		b, _ := p.stream.collect(&p.cursor, time.Now())

@@ -61,6 +61,30 @@ func TestPush(t *testing.T) {
 	w.check(t)
 }
 
+// TestPushBeginsLate has the server behind a push come up when the stream is long under way. It gets the latest group of
+// pictures on, and not a backlog that everybody behind it would have to watch first.
+func TestPushBeginsLate(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	ingest := startRelay(t, relay.Options{Name: "ingest", Push: []string{"rtmp://" + address + "/live"}})
+	p := newPublisher(t, ingest.address, "a")
+	p.frames(75, 5*time.Millisecond)
+	cdn := startRelay(t, relay.Options{Name: "cdn", Listen: []string{address}})
+	w := watch(t, cdn.address, "a")
+	for end := time.Now().Add(10 * time.Second); w.last() < 0 && time.Now().Before(end); {
+		p.frames(1, 20*time.Millisecond)
+	}
+	w.reaches(t, int(p.next)-1)
+	w.check(t)
+	if first := w.frames()[0]; first < 60 || first%30 != 0 {
+		t.Errorf("the server got the stream from frame %d on, want the latest keyframe, 60 or later", first)
+	}
+}
+
 // TestUpstreamDies kills the upstream under ten viewers; another has the stream.
 func TestUpstreamDies(t *testing.T) {
 	origin := startRelay(t, relay.Options{Name: "origin"})
