@@ -5,6 +5,6 @@
 // and host of a test lives in namespaces of its own, so nothing of the machine's network is touched, and all processes
 // end with the test, even when it is killed.
 //
-// The kernel here may lack netem, so links have no delay, and policies are asked for a peer by `strategy: nearest`. What
-// delay does to the choice is measured in test/lab.
+// The kernel here may lack netem, so most links have no delay, and policies are asked for a peer by `strategy: nearest`;
+// where a link must have one, the test itself carries the frames. What delay does to a stream is measured in test/lab.
 package e2e
