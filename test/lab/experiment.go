@@ -17,6 +17,9 @@ import (
 	"github.com/ofctl-live/ofctl-live/test/lab/measure"
 )
 
+// tryAgain is the exit status by which net.py says that Mininet got stuck before anything was measured.
+const tryAgain = 75
+
 // debianPython is the one that Debian's Mininet is installed for; another may come first in PATH.
 const debianPython = "/usr/bin/python3"
 
@@ -85,7 +88,12 @@ func (e *experiment) one(ctx context.Context, index int, r run) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	if err := e.network(ctx, index, r, folder); err != nil {
+	err = e.network(ctx, index, r, folder)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == tryAgain {
+		fmt.Fprintf(e.out, "%s: %v; trying again\n", r.title(), err)
+		err = e.network(ctx, index, r, folder)
+	}
+	if err != nil {
 		return err
 	}
 	page, err := d.metrics(ctx)
@@ -172,9 +180,9 @@ func (e *experiment) network(ctx context.Context, index int, r run, folder strin
 	failure := e.follow(index, r, events)
 	if err := cmd.Wait(); err != nil {
 		if failure == "" {
-			failure = err.Error()
+			failure = "the run did not end as it should"
 		}
-		return fmt.Errorf("%s: see %s", failure, folder)
+		return fmt.Errorf("%s (%w): see %s", failure, err, folder)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 
 from mininet.link import TCLink
 from mininet.net import Mininet
@@ -23,6 +24,8 @@ from mininet.node import OVSKernelSwitch, RemoteController
 
 PORT = 1935
 KEY = "a"
+BUILD_S = 90  # longest time for Mininet to build a network
+TRY_AGAIN = 75  # exit status, after sysexits.h: nothing has been measured, and it was by chance
 
 # Viewers are unmodified players that know only the CDN's address.
 PLAYERS = {
@@ -237,6 +240,25 @@ def rtt_ms(a, b):
     return float(line.split("=")[1].split("/")[0]) if "=" in line else None
 
 
+def build(topo):
+    """Builds and starts the network. Mininet can wait for ever for a shell's
+    prompt that it has overlooked, so an alarm ends the attempt."""
+    def give_up(*_):
+        raise TimeoutError("Mininet did not build the network within %d s" % BUILD_S)
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(BUILD_S)
+    try:
+        for switch in topo.switches():
+            subprocess.run(["ovs-vsctl", "--if-exists", "del-br", switch], check=True)
+        net = Mininet(topo=topo, switch=OVSKernelSwitch, link=TCLink, autoSetMacs=True,
+                      controller=lambda name: RemoteController(name, ip="127.0.0.1", port=6653))
+        net.start()
+    finally:
+        signal.alarm(0)
+    return net
+
+
 def main():
     with open(sys.argv[1]) as file:
         spec = json.load(file)
@@ -246,11 +268,14 @@ def main():
     # Ends like an exception, so that the finally clauses below run.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    net = Mininet(topo=topo, switch=OVSKernelSwitch, link=TCLink, autoSetMacs=True,
-                  controller=lambda name: RemoteController(name, ip="127.0.0.1", port=6653))
+    try:
+        net = build(topo)
+    except TimeoutError as error:
+        traceback.print_exc()
+        say("failed", error=str(error))
+        return TRY_AGAIN  # what was built ends with this process
     processes = Processes(spec["folder"])
     try:
-        net.start()
         if not net.waitConnected(timeout=20):
             raise RuntimeError("the switches found no controller on port 6653")
         say("built")
