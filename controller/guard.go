@@ -22,11 +22,15 @@ const (
 	learnBurst = 1024 // and at once: a whole subnet behind one port
 	beginRate  = 100  // new connections to services a second from one port
 	beginBurst = 4096 // and at once: an audience behind one port
+	hasteBurst = 256  // of these while the switch is behind
 	quenchFor  = time.Second
 
 	// rush is how many packets in one read tell that the daemon does not keep up: Open vSwitch holds back no more than
 	// this for a controller, and loses the rest, whosever it is.
 	rush = 100
+	// behind is how many installations that a switch has not confirmed tell that it does not keep up: it executes in order,
+	// so that whoever comes next waits for them all.
+	behind = 256
 )
 
 // A bucket is a token bucket. Its zero value is full.
@@ -62,8 +66,8 @@ func (c class) String() string { return [...]string{"other", "arp", "lldp", "str
 
 // A portGuard is the shares of one port. Of the reading goroutine.
 type portGuard struct {
-	flood, learn, begin bucket
-	quenched            [classes]time.Time // until when
+	flood, learn, begin, haste bucket
+	quenched                   [classes]time.Time // until when
 }
 
 func (d *datapath) guard(port ofproto.Port) *portGuard {
@@ -97,7 +101,12 @@ func (d *datapath) mayAsk(now time.Time) bool { return !d.rush || d.mayFlood(now
 
 // mayBegin reports whether the packet in hand may begin a session with a service; where not, its port is quenched.
 func (d *datapath) mayBegin(svc *stream.Service, now time.Time) bool {
-	if d.guard(d.packet.in.InPort).begin.take(now, beginRate, beginBurst) {
+	g := d.guard(d.packet.in.InPort)
+	may := g.begin.take(now, beginRate, beginBurst)
+	if d.table.unconfirmed() > behind {
+		may = g.haste.take(now, beginRate, hasteBurst) && may
+	}
+	if may {
 		return true
 	}
 	d.quench(classStream, steer.Service(*svc), now)

@@ -124,6 +124,13 @@ func (t *installer) send(rules []*installed, policy string, done func(error)) er
 	return nil
 }
 
+// unconfirmed counts the installations whose barrier has not been answered.
+func (t *installer) unconfirmed() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.flying)
+}
+
 // remove takes rules away, from the wishes and from the switch.
 func (t *installer) remove(keys []flow.Key) {
 	t.mu.Lock()
