@@ -57,7 +57,7 @@ func TestFlood(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 			visits := viewer.visit("10.0.0.2:1935", 100*time.Millisecond)
 			time.Sleep(2 * time.Second)
-			visits.end(t, 0.5, 100*time.Millisecond) // the flooder shares its processors with all the others here
+			visits.end(t, 0.75, 100*time.Millisecond) // not all: the flooder shares its processors with all the others here
 			heard = d.packetIns(t, n.s1) - heard
 			t.Logf("%d frames sent, %d came to the controller; %d rules; %d hosts; %d sessions; memory %s -> %s", flood(), heard, len(n.s1.flows()),
 				len(d.list("/v1/hosts")), len(d.list("/v1/sessions")), mib(before), mib(d.memory()))
