@@ -136,7 +136,7 @@ func promises(s measure.Summary, out io.Writer) error {
 		if n := len(r.Viewers); n == 1 {
 			v, w := r.Viewers[0], d.Viewers[0]
 			check(v.Delay.P50 <= 1.2*v.Floor, "single, 1 viewer: bypass by %s: p50 %.0f ms is within 20%% of the path's %.0f ms", r.Peer, v.Delay.P50, v.Floor)
-			check(w.Delay.P50 >= 3.5*v.Delay.P50, "single, 1 viewer: direct: p50 %.0f ms is at least 3.5 times that", w.Delay.P50)
+			check(w.Delay.P50 >= 3.5*v.Delay.P50, "single, 1 viewer: direct: p50 %.0f ms is at least 3.5 times the %.0f ms by %s", w.Delay.P50, v.Delay.P50, r.Peer)
 		} else {
 			for _, v := range r.Viewers {
 				check(v.Delay.P50 <= 1.3*v.Floor, "single, %d viewers: %s's bypass p50 %.0f ms is within 30%% of the path's %.0f ms", n, v.Host, v.Delay.P50, v.Floor)
