@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func runsOf(set, peer string) ([]run, error) {
 	case "lab":
 		runs := pair("single", 1, peer)
 		if peer != "nginx" { // the other peer, side by side
-			runs = append(runs, pair("single", 1, "nginx")[1])
+			runs = slices.Insert(runs, 1, pair("single", 1, "nginx")[1])
 		}
 		runs = append(runs, pair("single", 4, peer)...)
 		return append(runs, pair("multi", 4, peer)...), nil
