@@ -13,7 +13,7 @@ import (
 )
 
 // connection handles a packet to a service that no rule was for: the first of a new connection, which is the only moment
-// to decide who serves it (design §2), or one of a connection whose rules are gone.
+// to decide who serves it, since no switch can rewrite sequence numbers later, or one of a connection whose rules are gone.
 func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 	p := &d.packet.peek
 	if relay, ok := d.ofRelay(); ok {

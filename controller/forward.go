@@ -186,7 +186,7 @@ func (d *datapath) broadcast(snap *topo.Snapshot) error {
 }
 
 // arp answers for hosts that are known, so that their address is not asked of everybody; any other request goes to
-// everybody, and a reply to whom it is for. The answer is always the host's own address, a peer's never (design §2).
+// everybody, and a reply to whom it is for. The answer is always the host's own address, a peer's never.
 func (d *datapath) arp(snap *topo.Snapshot) error {
 	p := &d.packet.peek
 	if d.arpAnswer() {
