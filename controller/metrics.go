@@ -3,6 +3,7 @@ package controller
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
@@ -77,6 +78,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired, m.resets, m.table,
 		m.dropped)
 	return m
+}
+
+// expect shows the series that the settings can give rise to, at 0: an absent one would look like a broken scrape.
+func (m *metrics) expect(s *settings) {
+	policies := []Policy{s.Policy}
+	for _, p := range s.ByService {
+		policies = append(policies, p)
+	}
+	for _, p := range policies {
+		m.install.WithLabelValues(p.Name())
+		m.sessions.WithLabelValues(p.Name(), stream.CDN)
+		for _, peer := range s.peers.order {
+			m.sessions.WithLabelValues(p.Name(), peer.Name)
+		}
+	}
 }
 
 // ownPolicy labels what the controller installs for itself.

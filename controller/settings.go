@@ -44,10 +44,13 @@ func (c *Controller) refresh() {
 func (c *Controller) swap(s Settings) {
 	old := c.now.Load()
 	if old == nil {
-		c.now.Store(c.newSettings(s, nil))
+		first := c.newSettings(s, nil)
+		c.metrics.expect(first)
+		c.now.Store(first)
 		return
 	}
 	next := c.newSettings(s, old.peers)
+	c.metrics.expect(next)
 	c.now.Store(next)
 	gone := flow.Diff(flow.NewTable(old.base...), flow.NewTable(next.base...)).Delete
 	for _, t := range c.allTables() {

@@ -207,6 +207,8 @@ func TestParseURL(t *testing.T) {
 		{in: "http://h/live", err: ErrURL},
 		{in: "rtmp:///live", err: ErrURL},
 		{in: "rtmp://h:x/live", err: ErrURL},
+		{in: "rtmp://h:99999/live", err: ErrURL},
+		{in: "rtmp://h:0/live", err: ErrURL},
 		{in: "rtmp://h:/live", err: ErrURL},
 	}
 	for _, tt := range tests {

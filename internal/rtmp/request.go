@@ -3,6 +3,7 @@ package rtmp
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -54,7 +55,7 @@ func ParseURL(s string) (URL, error) {
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		u.Host, u.Port = host[:i], host[i+1:]
 	}
-	if u.Host == "" || u.Port == "" || strings.Trim(u.Port, "0123456789") != "" {
+	if port, err := strconv.ParseUint(u.Port, 10, 16); err != nil || port == 0 || u.Host == "" {
 		return URL{}, fmt.Errorf("rtmp: URL %q: %w", s, ErrURL)
 	}
 	return u, nil
