@@ -29,8 +29,11 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 			return nil
 		}
 	}
-	taken := d.taken()
 	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
+	var taken []endpoint
+	if first {
+		taken = d.taken()
+	}
 	var s, replaced *session
 	fresh := false
 	d.c.sessions.Update(d.tuple(), func(old *session, ok bool) (*session, bool) {

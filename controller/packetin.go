@@ -59,8 +59,12 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 	p := &d.packet.peek
 	ip := ofproto.IPv4(p.SrcIP)
 	h, known := snap.Host(p.Src)
-	if p.EtherType != packet.TypeARP {
-		if owner, taken := snap.HostByIP(ip); known && h.IP != (ofproto.IPv4{}) || taken && owner.MAC != ofproto.MAC(p.Src) {
+	switch {
+	case p.EtherType == packet.TypeARP:
+	case known && h.IP != (ofproto.IPv4{}):
+		ip = ofproto.IPv4{}
+	default:
+		if owner, taken := snap.HostByIP(ip); taken && owner.MAC != ofproto.MAC(p.Src) {
 			ip = ofproto.IPv4{}
 		}
 	}

@@ -80,8 +80,8 @@ func (s *peerSet) candidates(snap *topo.Snapshot) []stream.Candidate {
 		h, _ := snap.HostByIP(p.Address)
 		state := p.health.Load()
 		list[i] = stream.Candidate{
-			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Viewers: int(p.viewers.Load()), Draining: p.draining, Reports: p.registered || p.reports.Load(),
-			Kbps: float64(p.kbps.Load()),
+			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Draining: p.draining,
+			Viewers: int(p.viewers.Load()), Kbps: float64(p.kbps.Load()), Reports: p.registered || p.reports.Load(),
 		}
 	}
 	return list
