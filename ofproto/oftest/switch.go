@@ -2,7 +2,6 @@ package oftest
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -142,13 +141,6 @@ func (s *Switch) Received(t ofproto.Type) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.received[t]
-}
-
-// AllReceived returns Received of every type that has come.
-func (s *Switch) AllReceived() map[ofproto.Type]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.received)
 }
 
 // Refused returns what the switch has answered with an error, the injected ones included.
