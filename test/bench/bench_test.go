@@ -219,8 +219,8 @@ func TestWarmFindsAWrongController(t *testing.T) {
 	if err := wait(ctx, switches, short, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := l.again(); err != nil || left != sources || l.last == nil {
-		t.Errorf("%d left, %v, last %v", left, err, l.last)
+	if left, err := l.again(); err != nil || left != sources || l.wrong() == nil {
+		t.Errorf("%d left, %v, last %v", left, err, l.wrong())
 	}
 	c.fault.Store(nothing)
 	for range 50 {

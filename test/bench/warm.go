@@ -52,8 +52,8 @@ func warm(ctx context.Context, switches []*simSwitch, settle time.Duration) erro
 		}
 		if time.Now().After(deadline) {
 			for _, l := range laps {
-				if l.last != nil {
-					return fmt.Errorf("after %v the controller still answers wrongly, for one: %w", most, l.last)
+				if wrong := l.wrong(); wrong != nil {
+					return fmt.Errorf("after %v the controller still answers wrongly, for one: %w", most, wrong)
 				}
 			}
 			return fmt.Errorf("after %v %d requests are still without an answer", most, left)
@@ -122,6 +122,13 @@ func (l *lap) answer(id uint32, message []byte) bool {
 		l.fill(e)
 	}
 	return true
+}
+
+// wrong is what was wrong with the last wrong answer, nil if none was. The reader goes on meanwhile.
+func (l *lap) wrong() error {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.last
 }
 
 // again asks once more for what has waited too long, and returns how many slots are left.
