@@ -141,6 +141,7 @@ func New(o Options) (*Controller, error) {
 		return nil, fmt.Errorf("controller: no random key: %w", err)
 	}
 	c.Set(o.Settings)
+	o.Registerer.MustRegister(observed{c})
 	return c, nil
 }
 

@@ -114,7 +114,6 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	delay := positive(c.links.hear(from, to, time.Now(), age) - (sender.echo.roundTrip()+d.echo.roundTrip())/2)
 	if c.topo.SetLink(from, to, delay) {
 		d.log.WithField("from", from).WithField("to", to).WithField("delay", delay.Round(time.Microsecond)).Info("link up")
-		c.metrics.links.Set(float64(len(c.topo.Load().Links())))
 		c.becameLink(from, to)
 	}
 }
@@ -163,7 +162,6 @@ func (c *Controller) cut(from topo.Point, why string) {
 		return
 	}
 	c.log.WithField("from", from).WithField("why", why).Info("link down")
-	c.metrics.links.Set(float64(len(c.topo.Load().Links())))
 	c.reroute(from)
 }
 
@@ -203,7 +201,6 @@ func (d *datapath) portDown(at, far topo.Point) {
 	if far != (topo.Point{}) {
 		c.links.forget(far)
 		c.topo.CutLink(far)
-		c.metrics.links.Set(float64(len(c.topo.Load().Links())))
 		c.reroute(far)
 	}
 	c.reroute(at)

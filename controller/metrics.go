@@ -22,10 +22,8 @@ type metrics struct {
 	sessions   *prometheus.GaugeVec   // by policy, source
 	decisions  *prometheus.CounterVec
 	bytes      *prometheus.CounterVec // by source
-	links      prometheus.Gauge
 	forged     prometheus.Counter
 	conflicts  prometheus.Counter
-	peerUp     *prometheus.GaugeVec
 	repaired   *prometheus.CounterVec
 	resets     *prometheus.CounterVec // by source
 	table      *prometheus.GaugeVec   // by dpid, rules
@@ -65,17 +63,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		sessions:   gauges("sessions", "Connections to services with rules in place.", "policy", "source"),
 		decisions:  counters("decisions_total", "New connections decided.", "policy", "source"),
 		bytes:      counters("session_bytes_total", "Bytes that ended sessions carried on their client's switch.", "source"),
-		links:      gauge("links", "Links between switches, one a direction."),
 		forged:     counter("lldp_rejected_total", "Discovery packets that were not ours, not intact or not recent."),
 		conflicts:  counter("address_conflicts_total", "Times an IPv4 address was claimed by a second host."),
-		peerUp:     gauges("peer_up", "Whether a peer may get new viewers: 1 or 0.", "peer"),
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
 		table:      gauges("rules", "Rules on a switch at its last audit: desired, present, missing, foreign.", "dpid", "rules"),
 		dropped:    counters("packet_ins_dropped_total", "Packets not sent on because their port exceeded its share.", "dpid", "port", "class"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
 	}
 	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
-		m.flowErrors, m.sessions, m.decisions, m.bytes, m.links, m.forged, m.conflicts, m.peerUp, m.repaired, m.resets, m.table,
+		m.flowErrors, m.sessions, m.decisions, m.bytes, m.forged, m.conflicts, m.repaired, m.resets, m.table,
 		m.dropped)
 	return m
 }

@@ -296,11 +296,6 @@ func (d *datapath) probeAnswer() bool {
 // peerIs notes how a peer stands, and says so where that is news.
 func (c *Controller) peerIs(p *peer, now *health) {
 	was := p.health.Swap(now)
-	up := 0.0
-	if now.ok {
-		up = 1
-	}
-	c.metrics.peerUp.WithLabelValues(p.Name).Set(up)
 	if was.ok == now.ok && was != unprobed {
 		return
 	}

@@ -58,11 +58,6 @@ func (c *Controller) swap(s Settings) {
 		t.remove(gone)
 		t.drop(func(r flow.Rule) bool { return r.Cookie.Kind() == flow.KindProbe && !next.probes(r) })
 	}
-	for _, p := range old.peers.order {
-		if next.peers.byName[p.Name] == nil {
-			c.metrics.peerUp.DeleteLabelValues(p.Name)
-		}
-	}
 }
 
 func (c *Controller) newSettings(s Settings, known *peerSet) *settings {
