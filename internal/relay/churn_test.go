@@ -2,9 +2,11 @@ package relay_test
 
 import (
 	"math/rand/v2"
+	"net"
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,23 +35,28 @@ func openFiles(t testing.TB) int {
 	return len(files)
 }
 
-// TestChurn has publishers and viewers come and go on a chain of relays, politely and not, while the link between the
-// relays is cut again and again. In the end there is nothing more than at the beginning.
+// TestChurn has publishers and viewers come and go on a chain of relays, politely and not, and callers that never speak
+// RTMP, while the links between the relays are cut or fall silent again and again. In the end there is nothing more than at
+// the beginning.
 func TestChurn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: lasts", churnTime(t))
 	}
 	options := relay.Options{Keep: 100 * time.Millisecond, Stall: 200 * time.Millisecond, Queue: 200 * time.Millisecond}
 	o := options
-	o.Name = "origin"
+	o.Name = "cdn"
+	cdn := startRelay(t, o)
+	up := newProxy(t, cdn.address)
+	o = options
+	o.Name, o.Push = "origin", []string{"rtmp://" + up.address + "/live"}
 	origin := startRelay(t, o)
 	link := newProxy(t, origin.address)
 	o = options
 	o.Name, o.Upstream = "edge", []string{"rtmp://" + link.address, "rtmp://" + origin.address}
-	o.Push = nil
 	edge := startRelay(t, o)
+	var published, watched, pushed, frames, faults atomic.Int64
 	quiet := func() bool {
-		for _, r := range []*running{origin, edge} {
+		for _, r := range []*running{cdn, origin, edge} {
 			for _, m := range []string{"ofctl_relay_connections", "ofctl_relay_streams", "ofctl_relay_viewers"} {
 				if metric(t, r, m) != 0 {
 					return false
@@ -79,6 +86,7 @@ func TestChurn(t *testing.T) {
 					return
 				}
 				defer nc.Close()
+				published.Add(1)
 				for n := range uint32(rnd.IntN(200)) {
 					p := videoFrame(n, 500+rnd.IntN(5000))
 					if n%20 == 0 {
@@ -91,13 +99,16 @@ func TestChurn(t *testing.T) {
 				}
 			})
 		}
-		for range 8 {
+		for i := range 8 {
+			from, count := edge.address, &watched
+			switch i {
+			case 0:
+				from = origin.address
+			case 1:
+				from, count = cdn.address, &pushed
+			}
 			loop(func(rnd *rand.Rand) {
-				address := edge.address
-				if rnd.IntN(4) == 0 {
-					address = origin.address
-				}
-				nc, conn, err := tryRTMP(address, &rtmp.Request{Key: keys[rnd.IntN(len(keys))]})
+				nc, conn, err := tryRTMP(from, &rtmp.Request{Key: keys[rnd.IntN(len(keys))]})
 				if err != nil {
 					return
 				}
@@ -107,17 +118,55 @@ func TestChurn(t *testing.T) {
 					time.Sleep(time.Duration(rnd.IntN(500)) * time.Millisecond) // reads nothing
 					return
 				}
-				for {
-					if _, err := conn.ReadBatch(); err != nil {
+				for first := true; ; {
+					ms, err := conn.ReadBatch()
+					if err != nil {
 						return
+					}
+					for _, m := range ms {
+						if !isVideoFrame(m) {
+							continue
+						}
+						if first {
+							first = false
+							count.Add(1)
+						}
+						frames.Add(1)
 					}
 				}
 			})
 		}
 		loop(func(rnd *rand.Rand) {
-			time.Sleep(time.Duration(100+rnd.IntN(300)) * time.Millisecond)
-			link.cut()
+			nc, err := net.Dial("tcp", edge.address)
+			if err != nil {
+				return
+			}
+			defer nc.Close()
+			junk := make([]byte, rnd.IntN(4000))
+			for i := range junk {
+				junk[i] = byte(rnd.Uint32())
+			}
+			if rnd.IntN(2) == 0 && len(junk) > 0 {
+				junk[0] = 3 // begins like a handshake
+			}
+			_, _ = nc.Write(junk)
+			time.Sleep(time.Duration(rnd.IntN(200)) * time.Millisecond)
+			faults.Add(1)
 		})
+		for _, l := range []*proxy{link, up} {
+			loop(func(rnd *rand.Rand) {
+				time.Sleep(time.Duration(100+rnd.IntN(300)) * time.Millisecond)
+				faults.Add(1)
+				if rnd.IntN(3) > 0 {
+					l.cut()
+					return
+				}
+				l.silent.Store(true)
+				time.Sleep(options.Stall + time.Duration(rnd.IntN(200))*time.Millisecond)
+				l.silent.Store(false)
+				l.cut()
+			})
+		}
 		wg.Wait()
 	}
 
@@ -134,7 +183,13 @@ func TestChurn(t *testing.T) {
 	})
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if after.HeapAlloc > before.HeapAlloc+4<<20 {
+	t.Logf("%d publishers, %d viewers and %d of what was pushed on saw %d frames, through %d faults; heap %d -> %d KiB, goroutines %d -> %d, files %d -> %d",
+		published.Load(), watched.Load(), pushed.Load(), frames.Load(), faults.Load(), before.HeapAlloc>>10, after.HeapAlloc>>10,
+		goroutines, runtime.NumGoroutine(), files, openFiles(t))
+	if min(published.Load(), watched.Load(), pushed.Load(), faults.Load()) < int64(churnTime(t)/time.Second) {
+		t.Error("less than one of each came and went a second")
+	}
+	if after.HeapAlloc > before.HeapAlloc+1<<20 {
 		t.Errorf("heap grew from %d to %d bytes", before.HeapAlloc, after.HeapAlloc)
 	}
 }
