@@ -57,7 +57,7 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 	}
 	defer c.untrack(nc)
 	_ = nc.SetReadDeadline(time.Now().Add(c.o.HandshakeTimeout))
-	conn := ofproto.NewConn(nc, ofproto.ConnOptions{FirstRead: firstRead, WriteTimeout: writeTimeout, Now: time.Now})
+	conn := ofproto.NewConn(&opening{Conn: nc}, ofproto.ConnOptions{FirstRead: firstRead, WriteTimeout: writeTimeout, Now: time.Now})
 	d, early, err := c.shakeHands(conn, func(id ofproto.DPID) error { return c.o.Admit(nc, id) }, log)
 	settled()
 	if err != nil {

@@ -87,6 +87,9 @@ func (g *greeting) hello() error {
 	if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
 		return errSilent
 	}
+	if errors.Is(err, errNoHello) {
+		g.refuse("HELLO must come first")
+	}
 	if err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
@@ -97,7 +100,6 @@ func (g *greeting) hello() error {
 	}
 	hello, ok := m.(*ofproto.Hello)
 	if !ok {
-		g.refuse("HELLO must come first")
 		return fmt.Errorf("hello: got %v first", h.Type)
 	}
 	if !speaksVersion1(h.Version, hello.Body) {

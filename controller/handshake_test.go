@@ -2,11 +2,14 @@ package controller
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
@@ -77,28 +80,38 @@ func (c *caller) closed(d time.Duration) (said []ofproto.Type) {
 	return said
 }
 
-// TestHandshakeOrder has a switch asked for everything that must be known before it is up, in this order.
+// TestHandshakeOrder has a switch asked for everything that must be known before it is up, in this order. Until it has
+// answered the last question it is not up, and is told nothing of what its table should hold.
 func TestHandshakeOrder(t *testing.T) {
 	inLab(t, single, func(l *lab) {
-		var order []ofproto.Type
+		var order []string
 		sw := l.AddSwitch("late", oftest.Options{DPID: 9, Ports: []ofproto.Port{1}})
-		sw.Intercept(func(_ int, _ uint32, m ofproto.Message) oftest.Verdict {
-			order = append(order, m.Type())
-			if s, ok := m.(*ofproto.SetConfig); ok && s.MissSendLen != 0xffff {
-				l.t.Errorf("miss_send_len %#x: packets would be cut", s.MissSendLen)
+		sw.Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+			what := m.Type().String()
+			switch m := m.(type) {
+			case *ofproto.SetConfig:
+				what += fmt.Sprintf(" %#x", m.MissSendLen)
+			case *ofproto.StatsRequest:
+				what += " " + m.Body.Kind().String()
+			case *ofproto.BarrierRequest:
+				if len(order) < 6 {
+					v.Delay = time.Second
+				}
 			}
-			return oftest.Verdict{}
+			order = append(order, what)
+			return v
 		})
 		go sw.Run(l.ctx, l.dial)
-		l.after(time.Second)
-		want := []ofproto.Type{
-			ofproto.TypeHello, ofproto.TypeFeaturesRequest, ofproto.TypeSetConfig, ofproto.TypeStatsRequest,
-			ofproto.TypeStatsRequest, ofproto.TypeBarrierRequest,
+		l.after(900 * time.Millisecond)
+		want := []string{"HELLO", "FEATURES_REQUEST", "SET_CONFIG 0xffff", "STATS_REQUEST DESC", "STATS_REQUEST FLOW", "BARRIER_REQUEST"}
+		if !slices.Equal(order, want) {
+			l.t.Errorf("before it has answered the barrier it was told %q, want %q", order, want)
 		}
-		if len(order) < len(want) || !slices.Equal(order[:len(want)], want) {
-			l.t.Errorf("order %v, want it to begin with %v", order, want)
+		if _, up := l.c.datapath(9); up || l.metric("ofctl_switches_connected") != 1 {
+			l.t.Error("up before it has answered the barrier")
 		}
-		if _, up := l.c.datapath(9); !up || l.metric("ofctl_switches_connected") != 2 {
+		l.after(200 * time.Millisecond)
+		if _, up := l.c.datapath(9); !up || l.metric("ofctl_switches_connected") != 2 || len(order) == len(want) {
 			l.t.Error("not up")
 		}
 		sw.Intercept(nil)
@@ -114,6 +127,7 @@ func TestHandshakeDeadline(t *testing.T) {
 	}{
 		{"silence", func(*caller) {}},
 		{"half a HELLO", func(c *caller) { c.say(1, 0, 0) }},
+		{"a byte that nothing follows", func(c *caller) { c.say('G') }},
 		{"HELLO and no more", func(c *caller) { c.send(1, &ofproto.Hello{}) }},
 		{"a drip", func(c *caller) { // the deadline is for all of it, not for each byte
 			hello := append([]byte{1, 0, 0, 200, 0, 0, 0, 1}, make([]byte, 192)...)
@@ -180,7 +194,9 @@ func TestHello(t *testing.T) {
 		{"a version below 1.0", []byte{0, 0, 0, 8, 0, 0, 0, 1}, false},
 		{"an element of no length, which others loop on for ever", []byte{4, 0, 0, 16, 0, 0, 0, 0x13, 0, 1, 0, 0, 0, 0, 0, 0}, true},
 		{"another message first", []byte{1, 5, 0, 8, 0, 0, 0, 1}, false},
-		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: controller\r\n\r\n" + string(make([]byte, 0x6000))), false},
+		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: controller\r\n\r\n"), false},
+		{"TLS", []byte{0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3}, false},
+		{"a HELLO that never ends", []byte{1, 0, 0xff, 0xff, 0, 0, 0, 1}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inLab(t, single, func(l *lab) {
@@ -201,8 +217,42 @@ func TestHello(t *testing.T) {
 				if !ok || e.ErrType != ofproto.HelloFailed || e.Code != ofproto.HelloIncompatible {
 					l.t.Errorf("got %v, want an ERROR that says HELLO_FAILED, INCOMPATIBLE", m)
 				}
-				c.closed(time.Second)
+				c.closed(time.Millisecond)
+				if l.logged("switch refused") != 1 {
+					l.t.Error("nobody is told")
+				}
 			})
+		})
+	}
+}
+
+// TestFirstBytes says in the log what it was that is not a switch, also where its first bytes come one by one.
+func TestFirstBytes(t *testing.T) {
+	for first, want := range map[string]string{
+		"GET / HTTP/1.1\r\nHost: controller\r\n\r\n": `hello: not OpenFlow: HELLO must come first, and not "GET / HTTP/1.1"`,
+		"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03":   "hello: not OpenFlow: begins as TLS does, and TLS is not spoken on this port",
+	} {
+		inLab(t, single, func(l *lab) {
+			l.call().say([]byte(first)...)
+			drip := l.call()
+			drip.say(first[0])
+			l.after(time.Second)
+			if n := l.logged("switch refused"); n != 1 {
+				l.t.Errorf("%d refused after %d bytes, want the first only", n, 1)
+			}
+			drip.say(first[1])
+			l.after(time.Millisecond)
+			if n := l.logged("switch refused"); n != 2 {
+				l.t.Errorf("%d refused, want both", n)
+			}
+			for _, e := range l.logs.AllEntries() {
+				if e.Message == "switch refused" {
+					if got := fmt.Sprint(e.Data[logrus.ErrorKey]); got != want {
+						l.t.Errorf("logged %s, want %s", got, want)
+					}
+					break
+				}
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -10,18 +11,28 @@ import (
 const (
 	maxUnanswered    = 3
 	challengeTimeout = 2 * time.Second
+	// maxOwing is how many intervals a switch may talk and answer no echo request: it does not do what it is told either.
+	maxOwing = 12
+	// maxOpen is how many echo requests are remembered of a switch that does not answer.
+	maxOpen = 64
 )
 
 // echoes is what is known of a connection's life: when it last spoke, which echo requests are open, and how long its
 // answers take. Its zero value is a connection that never spoke.
 type echoes struct {
-	mu   sync.Mutex
-	last time.Time            // of anything heard
-	open map[uint32]time.Time // xid -> sent
-	rtt  time.Duration        // the least of the last few: the channel without its queues
-	ring [8]time.Duration
-	n    int
-	wake chan struct{} // closed at the next answer; nil while nobody waits
+	mu    sync.Mutex
+	last  time.Time     // of anything heard
+	open  []openEcho    // in their order. Invariant: no more than maxOpen
+	owing time.Time     // when the first was sent that no answer has come for since; zero where none is open
+	rtt   time.Duration // the least of the last few: the channel without its queues
+	ring  [8]time.Duration
+	n     int
+	wake  chan struct{} // closed at the next answer; nil while nobody waits
+}
+
+type openEcho struct {
+	xid  uint32
+	sent time.Time
 }
 
 // heard notes that the connection said something.
@@ -34,21 +45,28 @@ func (e *echoes) heard() {
 func (e *echoes) sent(xid uint32, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.open == nil {
-		e.open = make(map[uint32]time.Time)
+	if len(e.open) == 0 {
+		e.owing = now
 	}
-	e.open[xid] = now
+	if len(e.open) == maxOpen {
+		e.open = slices.Delete(e.open, 0, 1)
+	}
+	e.open = append(e.open, openEcho{xid, now})
 }
 
 // answered matches a reply with its request; one that was never sent is ignored.
 func (e *echoes) answered(xid uint32) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	sent, ok := e.open[xid]
-	if !ok {
+	i := slices.IndexFunc(e.open, func(o openEcho) bool { return o.xid == xid })
+	if i < 0 {
 		return
 	}
-	clear(e.open) // an answer answers for those before it
+	sent := e.open[i].sent
+	e.open = slices.Delete(e.open, 0, i+1) // an answer answers for those before it
+	if e.owing = (time.Time{}); len(e.open) > 0 {
+		e.owing = e.open[0].sent
+	}
 	e.ring[e.n%len(e.ring)] = time.Since(sent)
 	e.n++
 	e.rtt = e.ring[0]
@@ -75,11 +93,13 @@ func (e *echoes) lastHeard() time.Time {
 	return e.last
 }
 
-// state says how long the connection has been silent and how many requests it owes an answer.
-func (e *echoes) state(now time.Time) (silent time.Duration, open int) {
+// dead reports whether the connection has given no sign of life for long enough: it owes the answers to three requests, and
+// has said nothing else either; or it talks, and has answered none for much longer.
+func (e *echoes) dead(now time.Time, interval time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return now.Sub(e.last), len(e.open)
+	return len(e.open) >= maxUnanswered &&
+		(now.Sub(e.last) >= maxUnanswered*interval || now.Sub(e.owing) >= maxOwing*interval)
 }
 
 // wait returns a channel that closes at the next answer.
@@ -96,9 +116,8 @@ func (e *echoes) wait() <-chan struct{} {
 // asked too, since the round trip is needed to tell a link's delay from the channel's.
 func (c *Controller) keepAlive(now time.Time) {
 	for _, d := range c.up() {
-		silent, open := d.echo.state(now)
-		if open >= maxUnanswered && silent >= maxUnanswered*c.o.EchoInterval {
-			d.log.WithField("silent", silent.Round(time.Millisecond)).Warn("switch does not answer: closed")
+		if d.echo.dead(now, c.o.EchoInterval) {
+			d.log.WithField("silent", now.Sub(d.echo.lastHeard()).Round(time.Millisecond)).Warn("switch does not answer: closed")
 			_ = d.conn.Close()
 			continue
 		}

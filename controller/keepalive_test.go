@@ -11,6 +11,76 @@ import (
 // hang has a switch do nothing of what it is told.
 func hang(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.Swallow} }
 
+// TestEchoInterval has a switch do nothing of what it is told, in a network where nothing else asks for a sign of life. It
+// is asked every five seconds, and given up when three requests are unanswered: not before, not later.
+func TestEchoInterval(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.AddSwitch("s1", oftest.Options{DPID: 1})
+		l.o.ProbeInterval = time.Hour
+	}, func(l *lab) {
+		l.after(10 * time.Second) // past what a new switch is asked at first
+		sw := l.Switch("s1")
+		for range 4 {
+			before := sw.Received(ofproto.TypeEchoRequest)
+			l.after(5 * time.Second)
+			if n := sw.Received(ofproto.TypeEchoRequest) - before; n != 1 {
+				l.t.Errorf("%d echo requests in five seconds, want one", n)
+			}
+		}
+		asked := 0
+		sw.Intercept(func(_ int, _ uint32, m ofproto.Message) oftest.Verdict {
+			if m.Type() == ofproto.TypeEchoRequest {
+				asked++
+			}
+			return oftest.Verdict{Do: oftest.Swallow}
+		})
+		for range 40 {
+			if l.after(time.Second); l.logged("switch does not answer: closed") > 0 {
+				break
+			}
+		}
+		if asked != 3 {
+			l.t.Errorf("given up with %d echo requests unanswered, want 3", asked)
+		}
+		sw.Intercept(nil)
+	})
+}
+
+// TestTalksAndDoesNotListen has a switch send packets all the time and answer no echo request. It is given time, but not
+// for ever, and what it owes takes no more room the longer it lasts.
+func TestTalksAndDoesNotListen(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		sw := l.Switch("s1")
+		sw.Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+			if m.Type() == ofproto.TypeEchoRequest {
+				v.Do = oftest.Swallow
+			}
+			return v
+		})
+		d, _ := l.c.datapath(1)
+		silent := 0
+		for range 90 {
+			sw.Receive(3, announce(l.Host("hv1")))
+			for range 10 { // as when somebody claims its name again and again
+				d.ping(time.Now())
+			}
+			if l.after(time.Second); l.logged("switch down") > 0 {
+				break
+			}
+			silent++
+			d.echo.mu.Lock()
+			if n := len(d.echo.open); n > maxOpen {
+				l.t.Fatalf("%d open requests are remembered", n)
+			}
+			d.echo.mu.Unlock()
+		}
+		if silent < 50 || silent > 65 {
+			l.t.Errorf("given up after %d s, want about a minute", silent)
+		}
+		sw.Intercept(nil)
+	})
+}
+
 // TestDeadSwitch has a switch fall silent without its connection ending. It is given up after three unanswered echoes,
 // and not before; once it answers again it is up again.
 func TestDeadSwitch(t *testing.T) {
