@@ -33,7 +33,7 @@ func (c *Controller) accept(ctx context.Context, g *errgroup.Group, l net.Listen
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			c.log.WithError(err).Warn("accept failed; trying again")
+			c.sparingly(c.log, "accept failed", "").WithError(err).Warn("accept failed; trying again")
 			time.Sleep(50 * time.Millisecond) // out of descriptors, most likely: let some close
 			continue
 		}
@@ -66,21 +66,21 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 			return
 		}
 		c.metrics.handshakes.WithLabelValues("failed").Inc()
-		log.WithError(err).Warn("switch refused")
+		c.sparingly(log, "switch refused", hostOf(nc)).WithError(err).Warn("switch refused")
 		return
 	}
 	_ = nc.SetReadDeadline(time.Time{})
 	d.remote, d.since = nc.RemoteAddr().String(), time.Now()
 	if err := c.register(d); err != nil {
 		c.metrics.handshakes.WithLabelValues("duplicate").Inc()
-		d.log.WithError(err).Warn("switch refused")
+		c.sparingly(d.log, "switch refused", hostOf(nc)).WithError(err).Warn("switch refused")
 		return
 	}
 	c.metrics.handshakes.WithLabelValues("up").Inc()
-	d.log.WithField("ports", len(d.ports)).Info("switch up")
+	d.sparingly("switch up").WithField("ports", len(d.ports)).Info("switch up")
 	err = d.run(early)
 	c.unregister(d)
-	d.log.WithField("cause", fmt.Sprint(err)).Info("switch down")
+	d.sparingly("switch down").WithField("cause", fmt.Sprint(err)).Info("switch down")
 }
 
 // track notes a connection so that Run can end it; it answers false where Run is already over.
@@ -121,7 +121,7 @@ func (c *Controller) register(d *datapath) error {
 		if old.alive(challengeTimeout) {
 			return fmt.Errorf("datapath %v is connected already and alive", d.dpid)
 		}
-		old.log.Warn("no answer to a challenge by a newer connection: closed")
+		old.sparingly("no answer").Warn("no answer to a challenge by a newer connection: closed")
 		_ = old.conn.Close()
 		c.unregister(old)
 	}

@@ -71,7 +71,7 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 		}
 	}
 	if len(byOwner) > 0 {
-		d.log.WithField("sessions", len(byOwner)).Info("sessions of an earlier run taken over")
+		d.sparingly("taken over").WithField("sessions", len(byOwner)).Info("sessions of an earlier run taken over")
 	}
 }
 

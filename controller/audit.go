@@ -13,7 +13,7 @@ func (d *datapath) audited(have []ofproto.FlowStat, asked time.Time) {
 	d.c.metrics.repaired.WithLabelValues("missing").Add(float64(missing))
 	d.c.metrics.repaired.WithLabelValues("surplus").Add(float64(surplus))
 	if missing+surplus > 0 {
-		d.log.WithField("missing", missing).WithField("surplus", surplus).Warn("table differed from what it should be: repaired")
+		d.sparingly("table differed").WithField("missing", missing).WithField("surplus", surplus).Warn("table differed from what it should be: repaired")
 	}
 	foreign := 0
 	for _, s := range have {

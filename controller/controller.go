@@ -109,6 +109,7 @@ type Controller struct {
 	publishers publishers
 	streams    stream.Directory
 	diary      diary
+	warnings   warnings
 
 	over chan struct{} // closed when Run ends
 

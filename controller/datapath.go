@@ -162,7 +162,7 @@ func (d *datapath) control(frame []byte) error {
 	h, m, err := ofproto.Decode(frame)
 	if err != nil {
 		d.metrics.malformed.Inc()
-		d.log.WithError(err).Warn("malformed message")
+		d.sparingly("malformed message").WithError(err).Warn("malformed message")
 		return d.complain(frame, err)
 	}
 	switch m := m.(type) {

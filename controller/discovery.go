@@ -113,7 +113,7 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	}
 	delay := positive(c.links.hear(from, to, time.Now(), age) - (sender.echo.roundTrip()+d.echo.roundTrip())/2)
 	if c.topo.SetLink(from, to, delay) {
-		d.log.WithField("from", from).WithField("to", to).WithField("delay", delay.Round(time.Microsecond)).Info("link up")
+		d.sparingly("link up").WithField("from", from).WithField("to", to).WithField("delay", delay.Round(time.Microsecond)).Info("link up")
 		c.becameLink(from, to)
 	}
 }
@@ -161,7 +161,7 @@ func (c *Controller) cut(from topo.Point, why string) {
 	if !c.topo.CutLink(from) {
 		return
 	}
-	c.log.WithField("from", from).WithField("why", why).Info("link down")
+	c.sparingly(c.log, "link down", from.String()).WithField("from", from).WithField("why", why).Info("link down")
 	c.reroute(from)
 }
 
@@ -186,7 +186,7 @@ func (d *datapath) portChanged(m *ofproto.PortStatus) {
 	}
 	switch {
 	case p.Up && !old.Up:
-		d.log.WithField("port", p.No).Info("port up")
+		d.sparingly("port up").WithField("port", p.No).Info("port up")
 		d.discoverPort(p)
 	case !p.Up && old.Up:
 		d.portDown(at, far)
@@ -196,7 +196,7 @@ func (d *datapath) portChanged(m *ofproto.PortStatus) {
 // portDown moves what went over a port and the link that may have begun there.
 func (d *datapath) portDown(at, far topo.Point) {
 	c := d.c
-	d.log.WithField("port", at.Port).Info("port down")
+	d.sparingly("port down").WithField("port", at.Port).Info("port down")
 	c.links.forget(at)
 	if far != (topo.Point{}) {
 		c.links.forget(far)

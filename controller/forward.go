@@ -148,7 +148,7 @@ func (d *datapath) evictPairs() {
 	}
 	d.dropPairs(func(k pair, _ placedPair) bool { return oldest[k] })
 	if len(oldest) > 0 {
-		d.log.WithField("pairs", len(oldest)).Warn("table full: rules of host pairs make room")
+		d.sparingly("table full").WithField("pairs", len(oldest)).Warn("table full: rules of host pairs make room")
 		_ = d.conn.Write(d.nextXID(), &ofproto.BarrierRequest{}) // the room must be there before anything else is added
 	}
 }

@@ -137,5 +137,5 @@ func (d *datapath) quench(c class, m ofproto.Match, now time.Time) {
 		Match: m, Cookie: uint64(flow.NewCookie(flow.KindQuench, 0)), Command: ofproto.FlowAdd,
 		HardTimeout: uint16(quenchFor / time.Second), Priority: quenchPriority[c], BufferID: ofproto.NoBuffer, OutPort: ofproto.PortNone,
 	})
-	d.log.WithField("port", in).WithField("class", c.String()).Warn("port floods: quenched for a second")
+	d.sparingly("port floods").WithField("port", in).WithField("class", c.String()).Warn("port floods: quenched for a second")
 }

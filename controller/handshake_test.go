@@ -66,6 +66,35 @@ func (c *caller) next() (ofproto.Header, ofproto.Message) {
 	return h, m
 }
 
+// callUp is a caller who has answered all that a switch is asked before it is up.
+func (l *lab) callUp(id ofproto.DPID) *caller {
+	l.t.Helper()
+	c := l.call()
+	c.send(1, &ofproto.Hello{})
+	for {
+		h, m := c.next()
+		switch m := m.(type) {
+		case *ofproto.FeaturesRequest:
+			c.send(h.XID, &ofproto.FeaturesReply{DatapathID: id})
+		case *ofproto.StatsRequest:
+			var body ofproto.StatsReplyBody = ofproto.FlowStats{}
+			if _, ok := m.Body.(ofproto.DescStatsRequest); ok {
+				body = ofproto.DescStats{}
+			}
+			c.send(h.XID, &ofproto.StatsReply{Body: body})
+		case *ofproto.BarrierRequest:
+			c.send(h.XID, &ofproto.BarrierReply{})
+			l.after(time.Second)
+			if _, ok := l.c.datapath(id); !ok {
+				l.t.Fatal("not up")
+			}
+			return c
+		case nil:
+			l.t.Fatal("closed")
+		}
+	}
+}
+
 // closed fails the test unless the controller has closed the connection within d, and returns what it said before.
 func (c *caller) closed(d time.Duration) (said []ofproto.Type) {
 	c.t.Helper()
@@ -260,33 +289,7 @@ func TestFirstBytes(t *testing.T) {
 // TestGarbageWhenUp breaks the framing of a switch that is up, and another's not: both are told, the first is closed.
 func TestGarbageWhenUp(t *testing.T) {
 	inLab(t, single, func(l *lab) {
-		up := func(id ofproto.DPID) *caller {
-			c := l.call()
-			c.send(1, &ofproto.Hello{})
-			for {
-				h, m := c.next()
-				switch m := m.(type) {
-				case *ofproto.FeaturesRequest:
-					c.send(h.XID, &ofproto.FeaturesReply{DatapathID: id})
-				case *ofproto.StatsRequest:
-					var body ofproto.StatsReplyBody = ofproto.FlowStats{}
-					if _, ok := m.Body.(ofproto.DescStatsRequest); ok {
-						body = ofproto.DescStats{}
-					}
-					c.send(h.XID, &ofproto.StatsReply{Body: body})
-				case *ofproto.BarrierRequest:
-					c.send(h.XID, &ofproto.BarrierReply{})
-					l.after(time.Second)
-					if _, ok := l.c.datapath(id); !ok {
-						l.t.Fatal("not up")
-					}
-					return c
-				case nil:
-					l.t.Fatal("closed")
-				}
-			}
-		}
-		broken, clumsy := up(77), up(78)
+		broken, clumsy := l.callUp(77), l.callUp(78)
 		broken.say(1, 10, 0, 3, 0, 0, 0, 0) // a length below the header's
 		_ = broken.nc.SetReadDeadline(time.Now().Add(time.Second))
 		why := 0

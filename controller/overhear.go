@@ -69,7 +69,7 @@ func (s *session) intends(want stream.Intent) {
 	s.supersede(want)
 	s.c.publishers.add(s.Client, time.Now())
 	if s.peer != nil && !s.peer.Ingest {
-		s.c.log.WithFields(fields).WithField("session", s.Tuple).WithField("peer", s.peer.Name).
+		s.c.sparingly(s.c.log, "published to a peer", s.peer.Name).WithFields(fields).WithField("session", s.Tuple).WithField("peer", s.peer.Name).
 			Warn("published to a peer that is not configured to take publishers")
 	}
 }

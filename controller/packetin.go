@@ -84,9 +84,9 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 	switch {
 	case l.Conflict != nil:
 		c.metrics.conflicts.Inc()
-		d.log.WithField("ip", ip).WithField("mac", ofproto.MAC(p.Src)).WithField("was", l.Conflict.MAC).Warn("address claimed by a second host")
+		d.sparingly("address claimed").WithField("ip", ip).WithField("mac", ofproto.MAC(p.Src)).WithField("was", l.Conflict.MAC).Warn("address claimed by a second host")
 	case l.Moved:
-		d.log.WithField("mac", ofproto.MAC(p.Src)).WithField("from", l.Was).WithField("to", at).Info("host moved")
+		d.sparingly("host moved").WithField("mac", ofproto.MAC(p.Src)).WithField("from", l.Was).WithField("to", at).Info("host moved")
 		c.hostMoved(p.Src, l.Was)
 	case l.New:
 		d.log.WithField("mac", ofproto.MAC(p.Src)).WithField("ip", ip).WithField("at", at).Debug("host learnt")

@@ -27,7 +27,7 @@ func (d *datapath) removed(m *ofproto.FlowRemoved) {
 	switch {
 	case !wished:
 	case m.Reason == ofproto.RemovedDelete:
-		d.log.WithField("match", m.Match).Warn("rule deleted by somebody else: put back")
+		d.sparingly("rule deleted").WithField("match", m.Match).Warn("rule deleted by somebody else: put back")
 		d.table.install([]flow.Rule{rule}, "", nil)
 	case cookie.Kind() == flow.KindSession:
 		d.sessionSilent(m.Match)
@@ -53,7 +53,7 @@ func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 	why := fmt.Errorf("switch says %s", m.Reason())
 	if rule, ok := d.table.rejected(xid, why); ok {
 		d.c.metrics.flowErrors.WithLabelValues(rule.Cookie.Kind().String()).Inc()
-		d.log.WithField("rule", rule.Match).WithField("cookie", rule.Cookie).WithError(why).Warn("rule refused")
+		d.sparingly("rule refused").WithField("rule", rule.Match).WithField("cookie", rule.Cookie).WithError(why).Warn("rule refused")
 		if m.ErrType == ofproto.FlowModFailed && m.Code == ofproto.FlowModAllTablesFull {
 			d.evictPairs()
 		}
@@ -65,7 +65,7 @@ func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 		d.c.metrics.flowErrors.WithLabelValues(flow.KindPair.String()).Inc()
 		return
 	}
-	d.log.WithError(why).Warn("switch reports an error")
+	d.sparingly("switch reports an error").WithError(why).Warn("switch reports an error")
 }
 
 // refusedPair reads the pair from the beginning of a refused flow mod, of which a switch returns 64 bytes: up to the cookie.
@@ -122,6 +122,7 @@ func (c *Controller) housekeep(now time.Time) {
 		s.forget("silent for very long")
 	}
 	c.forgetSwitches(now)
+	c.warnings.settle(c.log, now)
 	if n := c.topo.ExpireHosts(now.Add(-hostMemory)); n > 0 {
 		c.log.WithField("hosts", n).Info("silent hosts forgotten")
 	}

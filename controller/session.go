@@ -237,7 +237,7 @@ func (s *session) failed(plan steer.Plan, err error) {
 	fallen, h := s.peer == nil, s.held
 	s.mu.Unlock()
 	s.c.withdraw(plan)
-	s.c.log.WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")
+	s.c.sparingly(s.c.log, "rules refused", s.Source.Name).WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")
 	if fallen {
 		s.forget(err.Error())
 		if h != nil {
