@@ -286,14 +286,17 @@ func (s *splicer) emit(src *source, m rtmp.Message, role rtmp.Role, now time.Tim
 			m.Timestamp = last
 		}
 	}
-	if frame || !s.started {
-		s.last[m.Type] = m.Timestamp
-		if !s.started || int32(m.Timestamp-s.newest) > 0 {
+	if frame {
+		first := len(s.last) == 0 // what came before it, metadata above all, may have no time
+		if first || int32(m.Timestamp-s.newest) > 0 {
 			s.newest = m.Timestamp
 		}
-		if !s.started {
+		if first {
 			s.floor = m.Timestamp
 		}
+		s.last[m.Type] = m.Timestamp
+	}
+	if frame || !s.started {
 		s.arrived, s.started = now, true
 	}
 	s.offset = src.offset

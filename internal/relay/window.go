@@ -21,6 +21,10 @@ const (
 	chunkStreamVideo = 7
 )
 
+// metadataTime is the timestamp of all metadata that is sent. FFmpeg takes metadata of any other time for a subtitle, and
+// a player may wait for more of those: VLC begins ten seconds late.
+const metadataTime = 0
+
 // An entry is one message of a stream, encoded once for all viewers. It never changes after it was appended.
 type entry struct {
 	msg     rtmp.Message // Payload aliases wire where the message is one chunk
@@ -74,7 +78,7 @@ func (s *setup) has(m rtmp.Message, role rtmp.Role) bool {
 func (s *setup) messages(timestamp uint32) []rtmp.Message {
 	var ms []rtmp.Message
 	if s.metadata != nil {
-		ms = append(ms, outgoing(rtmp.Message{Type: rtmp.TypeDataAMF0, Timestamp: timestamp, Payload: s.metadata}))
+		ms = append(ms, outgoing(rtmp.Message{Type: rtmp.TypeDataAMF0, Timestamp: metadataTime, Payload: s.metadata}))
 	}
 	for _, c := range s.configs {
 		c.Timestamp = timestamp
@@ -126,7 +130,7 @@ func (w *window) next() uint64 { return w.first + uint64(len(w.entries)) }
 func (w *window) append(m rtmp.Message, role rtmp.Role, now time.Time) {
 	if role == rtmp.RoleMetadata {
 		m.Payload, _ = rtmp.Metadata(m)
-		m.Type = rtmp.TypeDataAMF0
+		m.Type, m.Timestamp = rtmp.TypeDataAMF0, metadataTime
 	}
 	m = outgoing(m)
 	e := &entry{msg: m, offset: w.offset, role: role, setup: w.setup, arrived: now}
