@@ -8,75 +8,135 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
 // adoption rebuilds sessions from the rules that switches report after the daemon was restarted. A session's rules may be
-// on several switches, which come back in any order; the cookie's owner holds them together. Its zero value is ready.
+// on several switches, which come back in any order. Its zero value is ready.
 type adoption struct {
 	mu    sync.Mutex
-	found map[uint32]*foundSession // by owner
+	found map[stream.Tuple]*foundSession
 }
 
 type foundSession struct {
 	session *session // nil until its client's switch has been heard
 	steps   []steer.Step
+	edge    bool // the last step is the client's switch for certain
 }
 
 // adopt takes over what an earlier run of the daemon left on a switch that this one sees for the first time: its session
 // rules are wished for as they are, and the sessions they carry are known again.
 func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
-	if !d.table.adopt(have) {
+	now := c.settings()
+	if !d.table.adopt(have, now.probes) {
 		return // known from before: the wishes are newer than the table
 	}
-	byOwner := make(map[uint32][]flow.Rule)
+	byTuple := make(map[stream.Tuple][]flow.Rule)
 	for _, s := range have {
 		if r := ruleOf(s); r.Cookie.Kind() == flow.KindSession {
-			r.Notify = true // no switch reports that it was asked for
-			byOwner[r.Cookie.Owner()] = append(byOwner[r.Cookie.Owner()], r)
+			if t, ok := now.tupleOf(r); ok {
+				r.Notify = true // no switch reports that it was asked for
+				byTuple[t] = append(byTuple[t], r)
+			}
 		}
 	}
 	a := &c.adopted
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for owner, rules := range byOwner {
-		f, ok := a.found[owner]
+	for t, rules := range byTuple {
+		f, ok := a.found[t]
 		if !ok {
 			if a.found == nil {
-				a.found = make(map[uint32]*foundSession)
+				a.found = make(map[stream.Tuple]*foundSession)
 			}
 			f = new(foundSession)
-			a.found[owner] = f
+			a.found[t] = f
 		}
-		copied := withoutCopies(rules)
-		s, edge := c.sessionOf(rules)
-		step := steer.Step{DPID: d.dpid, Rules: rules}
-		if edge || copied || f.session == nil {
-			f.steps = append(f.steps, step) // the client's switch comes last in a plan
-		} else {
-			f.steps = append([]steer.Step{step}, f.steps...)
-		}
-		if s != nil && f.session == nil {
-			f.session = c.revive(s, active)
-		}
-		if left := c.parkedOf(rules); s == nil && left != nil && f.session == nil {
-			f.session = c.revive(left, parked)
-		}
-		if f.session != nil {
-			f.session.mu.Lock()
-			f.session.plan = steer.Plan{Steps: f.steps}
-			f.session.copying = f.session.copying || copied
-			f.session.mu.Unlock()
-			f.session.endCopying()
-		}
+		c.adoptRules(f, t, d.dpid, rules)
 	}
-	if len(byOwner) > 0 {
-		d.sparingly("taken over").WithField("sessions", len(byOwner)).Info("sessions of an earlier run taken over")
+	if len(byTuple) > 0 {
+		d.sparingly("taken over").WithField("sessions", len(byTuple)).Info("sessions of an earlier run taken over")
 	}
 }
 
-// withoutCopies takes from rules what sends a copy to the controller, behind the first output, and reports whether any did:
-// what an earlier run wanted to read is lost to this one.
+// adoptRules adds the rules on one more switch to a session. Under a.mu.
+func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID, rules []flow.Rule) {
+	copied := withoutCopies(rules)
+	s, rewrites := c.settings().sessionOf(t, rules)
+	left := c.settings().parkedOf(t, rules)
+	step := steer.Step{DPID: on, Rules: rules}
+	switch edge := rewrites || copied || s == nil && left != nil; {
+	case edge || !f.edge && f.session == nil:
+		f.steps = append(f.steps, step) // the client's switch comes last in a plan
+		f.edge = edge
+	default:
+		f.steps = append([]steer.Step{step}, f.steps...)
+	}
+	switch {
+	case f.session != nil:
+	case s != nil:
+		f.session = c.revive(s, active)
+	case left != nil:
+		f.session = c.revive(left, parked)
+	default:
+		return
+	}
+	f.session.mu.Lock()
+	f.session.plan = steer.Plan{Steps: slices.Clone(f.steps)}
+	f.session.anyEdge = !f.edge && len(f.steps) > 1
+	f.session.copying = f.session.copying || copied
+	f.session.resumes = f.session.resumes || copied
+	f.session.mu.Unlock()
+}
+
+// tupleOf tells which connection a session's rule carries. Behind the client's switch a rule names the source in the
+// service's place; the cookie's owner then tells which service it stands for.
+func (s *settings) tupleOf(r flow.Rule) (stream.Tuple, bool) {
+	clients := [3]endpoint{{r.Match.NWSrc, r.Match.TPSrc}, {r.Match.NWDst, r.Match.TPDst}}
+	for _, a := range r.Actions {
+		if a, ok := a.(ofproto.SetNWDst); ok {
+			clients[2] = endpoint{a.IPv4, r.Match.TPDst} // of a session that is turned, the way back
+		}
+	}
+	for _, c := range clients {
+		for e := range s.services {
+			t := stream.Tuple{Client: c.address, ClientPort: c.port, Service: e.address, ServicePort: e.port}
+			if t.Hash() == r.Cookie.Owner() {
+				return t, true
+			}
+		}
+	}
+	return stream.Tuple{}, false
+}
+
+// findEdge puts the client's switch last in the plan of a session of an earlier run that none of its rules tells it by, once
+// the links are known: it is where the client's packets come in, and not from another switch. Under mu.
+func (s *session) findEdge(snap *topo.Snapshot) {
+	if !s.anyEdge {
+		return
+	}
+	at := -1
+	for i, step := range s.plan.Steps {
+		for _, r := range step.Rules {
+			if r.Match.NWSrc != s.Client || r.Match.TPSrc != s.ClientPort || snap.IsLink(topo.Point{DPID: step.DPID, Port: r.Match.InPort}) {
+				continue
+			}
+			if at >= 0 {
+				return // a link that is not known yet
+			}
+			at = i
+		}
+	}
+	if at < 0 {
+		return
+	}
+	s.anyEdge = false
+	edge := s.plan.Steps[at]
+	s.plan.Steps = append(slices.Delete(slices.Clone(s.plan.Steps), at, at+1), edge)
+}
+
+// withoutCopies takes from rules what sends a copy to the controller, behind the first output, and reports whether any did.
 func withoutCopies(rules []flow.Rule) (copied bool) {
 	for i, r := range rules {
 		out := slices.IndexFunc(r.Actions, func(a ofproto.Action) bool { return a.Type() == ofproto.ActionOutput })
@@ -87,71 +147,77 @@ func withoutCopies(rules []flow.Rule) (copied bool) {
 	return copied
 }
 
-// sessionOf reads a session from its rules on one switch: the one whose destination is a service is the way there, and
+// sessionOf reads a session from its rules on one switch: the one whose destination is the service is the way there, and
 // where it rewrites that destination, the session is served by whom it names. edge reports that this is the client's
 // switch for certain.
-func (c *Controller) sessionOf(rules []flow.Rule) (s *stream.Session, edge bool) {
+func (s *settings) sessionOf(t stream.Tuple, rules []flow.Rule) (found *stream.Session, edge bool) {
 	for _, r := range rules {
-		svc, ok := c.settings().services[endpoint{r.Match.NWDst, r.Match.TPDst}]
-		if !ok {
+		if r.Match.NWDst != t.Service || r.Match.TPDst != t.ServicePort {
 			continue
 		}
-		s = &stream.Session{
-			Tuple: stream.Tuple{
-				Client: r.Match.NWSrc, ClientPort: r.Match.TPSrc, Service: r.Match.NWDst, ServicePort: r.Match.TPDst,
-			},
-			Service: svc.Name, Policy: "adopted", Reason: "decided by an earlier run", Started: time.Now(),
-			Source: stream.Source{Name: stream.CDN, Address: r.Match.NWDst, Port: r.Match.TPDst},
-		}
+		found = s.adopted(t)
 		for _, a := range r.Actions {
 			switch a := a.(type) {
 			case ofproto.SetNWDst:
-				s.Source.Address, edge = a.IPv4, true
+				found.Source.Address, edge = a.IPv4, true
 			case ofproto.SetTPDst:
-				s.Source.Port = a.Port
+				found.Source.Port = a.Port
 			case ofproto.SetDLDst:
-				s.Source.MAC = a.MAC
+				found.Source.MAC = a.MAC
 			}
 		}
 	}
-	if s == nil {
+	if found == nil {
 		return nil, false
 	}
 	for _, r := range rules {
-		for _, a := range r.Actions {
-			if a, ok := a.(ofproto.SetDLSrc); ok {
-				s.DialedMAC = a.MAC
-			}
+		if mac, ok := dialedMAC(r); ok && r.Match.TPDst == t.ClientPort {
+			found.DialedMAC = mac
 		}
 	}
-	return s, edge
+	return found, edge
 }
 
 // parkedOf reads a session that has fallen silent from what is left of it on its client's switch: the way back, which does
 // not expire.
-func (c *Controller) parkedOf(rules []flow.Rule) *stream.Session {
+func (s *settings) parkedOf(t stream.Tuple, rules []flow.Rule) *stream.Session {
 	for _, r := range rules {
-		s := &stream.Session{
-			Tuple:  stream.Tuple{Client: r.Match.NWDst, ClientPort: r.Match.TPDst, ServicePort: r.Match.TPSrc},
-			Policy: "adopted", Reason: "decided by an earlier run", Started: time.Now(),
-			Source: stream.Source{Name: stream.CDN, Address: r.Match.NWSrc, Port: r.Match.TPSrc},
-		}
+		as := endpoint{r.Match.NWSrc, r.Match.TPSrc} // whom the client takes it to be from
 		for _, a := range r.Actions {
 			switch a := a.(type) {
 			case ofproto.SetNWSrc:
-				s.Tuple.Service = a.IPv4
+				as.address = a.IPv4
 			case ofproto.SetTPSrc:
-				s.ServicePort = a.Port
-			case ofproto.SetDLSrc:
-				s.DialedMAC = a.MAC
+				as.port = a.Port
 			}
 		}
-		if svc, ok := c.settings().services[endpoint{s.Tuple.Service, s.ServicePort}]; ok {
-			s.Service = svc.Name
-			return s
+		if as == (endpoint{t.Service, t.ServicePort}) {
+			found := s.adopted(t)
+			found.Source.Address, found.Source.Port = r.Match.NWSrc, r.Match.TPSrc
+			found.DialedMAC, _ = dialedMAC(r)
+			return found
 		}
 	}
 	return nil
+}
+
+// adopted is a session of which only its connection is known.
+func (s *settings) adopted(t stream.Tuple) *stream.Session {
+	return &stream.Session{
+		Tuple: t, Service: s.services[endpoint{t.Service, t.ServicePort}].Name,
+		Policy: "adopted", Reason: "decided by an earlier run", Started: time.Now(),
+		Source: stream.Source{Name: stream.CDN, Address: t.Service, Port: t.ServicePort},
+	}
+}
+
+// dialedMAC is the hardware address that a rule of the way back restores.
+func dialedMAC(r flow.Rule) (mac ofproto.MAC, ok bool) {
+	for _, a := range r.Actions {
+		if a, is := a.(ofproto.SetDLSrc); is {
+			return a.MAC, true
+		}
+	}
+	return mac, false
 }
 
 // revive makes a session of an earlier run a session of this one.
@@ -177,8 +243,9 @@ func (c *Controller) revive(found *stream.Session, state sessionState) *session 
 	return s
 }
 
-// adopt wishes for the session and hands-off rules that a switch already has, if this is the first its table is heard of.
-func (t *installer) adopt(have []ofproto.FlowStat) bool {
+// adopt wishes for the rules of sessions, of relays' own connections and of probes that are still sent which a switch already
+// has, if this is the first its table is heard of.
+func (t *installer) adopt(have []ofproto.FlowStat, probes func(flow.Rule) bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.synced {
@@ -189,6 +256,10 @@ func (t *installer) adopt(have []ofproto.FlowStat) bool {
 		case flow.KindSession, flow.KindHandsOff:
 			r.Notify = true
 			t.rules[r.Key()] = &installed{rule: r}
+		case flow.KindProbe:
+			if probes(r) {
+				t.rules[r.Key()] = &installed{rule: r}
+			}
 		}
 	}
 	return true

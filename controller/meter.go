@@ -52,10 +52,12 @@ func (c *Controller) meterSessions(now time.Time) {
 // one rewriting rule.
 func (d *datapath) metered(have []ofproto.FlowStat, _ time.Time) {
 	now := time.Now()
-	bytes := make(map[uint32]uint64)
+	bytes, settings := make(map[stream.Tuple]uint64), d.c.settings()
 	for _, s := range have {
-		if c := flow.Cookie(s.Cookie); c.Kind() == flow.KindSession {
-			bytes[c.Owner()] += s.ByteCount
+		if flow.Cookie(s.Cookie).Kind() == flow.KindSession {
+			if k, ok := settings.tupleOf(ruleOf(s)); ok {
+				bytes[k] += s.ByteCount
+			}
 		}
 	}
 	for _, s := range have {
@@ -64,7 +66,7 @@ func (d *datapath) metered(have []ofproto.FlowStat, _ time.Time) {
 		}
 		k := stream.Tuple{Client: s.Match.NWSrc, ClientPort: s.Match.TPSrc, Service: s.Match.NWDst, ServicePort: s.Match.TPDst}
 		if session, ok := d.c.sessions.Load(k); ok {
-			session.metered(d, bytes[k.Hash()], now)
+			session.metered(d, bytes[k], now)
 		}
 	}
 }
@@ -73,6 +75,7 @@ func (d *datapath) metered(have []ofproto.FlowStat, _ time.Time) {
 func (s *session) metered(d *datapath, bytes uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.findEdge(d.c.topo.Load())
 	if s.state != active || len(s.plan.Steps) == 0 || s.plan.Edge() != d.dpid {
 		return
 	}

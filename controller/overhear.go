@@ -23,6 +23,9 @@ func (d *datapath) overheard() {
 // read follows what the client says, until it is clear what it wants or that it will not be.
 func (s *session) read(seq uint32, payload []byte) {
 	s.mu.Lock()
+	if s.resumes && len(payload) > 0 { // what an earlier run has read of it is lost; most have said nothing yet
+		s.reading, s.resumes = stream.NewReading(seq-1), false
+	}
 	if s.reading == nil {
 		s.mu.Unlock()
 		return
@@ -47,7 +50,7 @@ func (s *session) read(seq uint32, payload []byte) {
 // still on their way it waits for them: installed calls it again.
 func (s *session) endCopying() {
 	s.mu.Lock()
-	due := s.copying && s.reading == nil && s.state == active
+	due := s.copying && s.reading == nil && !s.resumes && s.state == active
 	s.copying = s.copying && !due
 	plan := s.plan
 	s.mu.Unlock()

@@ -41,6 +41,7 @@ func (d *datapath) sessionSilent(m ofproto.Match) {
 		return
 	}
 	s.mu.Lock()
+	s.findEdge(d.c.topo.Load())
 	edge := len(s.plan.Steps) > 0 && s.plan.Edge() == d.dpid
 	s.mu.Unlock()
 	if edge {
@@ -111,8 +112,13 @@ func (c *Controller) forgetSwitches(now time.Time) {
 // housekeep forgets sessions that have been silent for very long, and compares the switches' tables with the wishes.
 func (c *Controller) housekeep(now time.Time) {
 	var old []*session
+	var mute []*session
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
+		if s.resumes && now.Sub(s.Started) > c.o.AuditInterval {
+			s.resumes = false
+			mute = append(mute, s)
+		}
 		if s.state == ended || s.state == parked && now.Sub(s.since) > parkedFor {
 			old = append(old, s)
 		}
@@ -120,6 +126,9 @@ func (c *Controller) housekeep(now time.Time) {
 	}
 	for _, s := range old {
 		s.forget("silent for very long")
+	}
+	for _, s := range mute {
+		s.endCopying()
 	}
 	c.forgetSwitches(now)
 	c.warnings.settle(c.log, now)

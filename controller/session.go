@@ -36,6 +36,8 @@ type session struct {
 
 	reading *stream.Reading // what the client says first; nil once nothing more is to be learnt
 	copying bool            // its rules copy the client's packets to the controller
+	resumes bool            // an earlier run did so: what it says next is read as if it were its first
+	anyEdge bool            // of an earlier run, and which of its switches is its client's is not known yet
 	intent  *stream.Intent  // nil while unknown
 
 	announced bool // the directory of streams has it
