@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -138,11 +139,19 @@ func (p *publisher) frames(n int, pace time.Duration) {
 	}
 }
 
+// An arrival is a frame that a viewer got.
+type arrival struct {
+	number uint32
+	at     time.Time
+	age    time.Duration // since it was published
+}
+
 // watcher collects what a viewer gets.
 type watcher struct {
 	nc    net.Conn
 	mu    sync.Mutex
 	got   []rtmp.Message // frames and configurations
+	came  []arrival      // frames
 	other []string       // commands
 	err   error
 	done  chan struct{}
@@ -156,10 +165,14 @@ func watch(t testing.TB, address, key string) *watcher {
 		defer close(w.done)
 		for {
 			ms, err := conn.ReadBatch()
+			now := time.Now()
 			w.mu.Lock()
 			for _, m := range ms {
 				if m.Type == rtmp.TypeVideo {
 					w.got = append(w.got, m)
+					if isVideoFrame(m) {
+						w.came = append(w.came, arrival{frameNumber(m.Payload), now, frameAge(m.Payload, now)})
+					}
 				} else if rtmp.IsCommand(m) {
 					if cmd, err := rtmp.ParseCommand(m); err == nil {
 						w.other = append(w.other, cmd.Info().String("code"))
@@ -180,15 +193,18 @@ func watch(t testing.TB, address, key string) *watcher {
 	return w
 }
 
-// frames returns the numbers of the frames that came.
-func (w *watcher) frames() []uint32 {
+// arrivals returns the frames that came.
+func (w *watcher) arrivals() []arrival {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return slices.Clone(w.came)
+}
+
+// frames returns their numbers.
+func (w *watcher) frames() []uint32 {
 	var ns []uint32
-	for _, m := range w.got {
-		if isVideoFrame(m) {
-			ns = append(ns, frameNumber(m.Payload))
-		}
+	for _, a := range w.arrivals() {
+		ns = append(ns, a.number)
 	}
 	return ns
 }

@@ -85,27 +85,58 @@ func TestPushBeginsLate(t *testing.T) {
 	}
 }
 
-// TestUpstreamDies kills the upstream under ten viewers; another has the stream.
+// TestUpstreamDies kills the upstream under ten viewers; another has the stream. It may hand out the latest group of
+// pictures, which closes the gap, or begin at its next keyframe.
 func TestUpstreamDies(t *testing.T) {
-	origin := startRelay(t, relay.Options{Name: "origin"})
+	for _, join := range []relay.Join{relay.JoinGOP, relay.JoinLive} {
+		t.Run(string(join), func(t *testing.T) { upstreamDies(t, join) })
+	}
+}
+
+func upstreamDies(t *testing.T, join relay.Join) {
+	const limit = 500 * time.Millisecond // from a keyframe at the next upstream to its arrival at a viewer
+	origin := startRelay(t, relay.Options{Name: "origin", Join: join})
 	first := startRelay(t, relay.Options{Name: "first", Upstream: []string{"rtmp://" + origin.address}})
-	second := startRelay(t, relay.Options{Name: "second", Upstream: []string{"rtmp://" + origin.address}})
+	second := startRelay(t, relay.Options{Name: "second", Upstream: []string{"rtmp://" + origin.address}, Join: join})
 	edge := startRelay(t, relay.Options{Name: "edge", Upstream: []string{"rtmp://" + first.address, "rtmp://" + second.address}})
 	var ws []*watcher
 	for range 10 {
 		ws = append(ws, watch(t, edge.address, "a"))
 	}
+	eventually(t, 5*time.Second, "the stream is asked for", func() bool { return metric(t, origin, "ofctl_relay_viewers") == 1 })
 	p := newPublisher(t, origin.address, "a")
 	p.frames(1, 0)
 	for _, w := range ws {
 		w.reaches(t, 0)
 	}
-	p.frames(40, 5*time.Millisecond)
+	p.frames(40, 15*time.Millisecond)
+	killed := time.Now()
 	first.stop(t)
-	p.frames(100, 5*time.Millisecond)
+	p.frames(100, 15*time.Millisecond)
 	for _, w := range ws {
 		w.reaches(t, 140)
-		w.consecutive(t, 0, 140) // the second relay's stored group of pictures closes the gap
+		if join == relay.JoinGOP {
+			w.consecutive(t, 0, 140)
+		}
+		w.check(t)
+		next := -1
+		for i, f := range w.arrivals() {
+			switch {
+			case i > 0 && next < 0 && f.number != uint32(i):
+				next = int(f.number)
+				if next%30 != 0 || next > 90 {
+					t.Errorf("playback goes on at frame %d after %d, not at the next keyframe", next, i-1)
+				}
+				fallthrough
+			case f.at.After(killed):
+				if f.age > limit {
+					t.Errorf("frame %d took %v, want at most %v", f.number, f.age, limit)
+				}
+			}
+		}
+		if join == relay.JoinLive && next < 0 {
+			t.Error("nothing is missing, so no keyframe was waited for")
+		}
 	}
 }
 
