@@ -172,7 +172,7 @@ func (d *datapath) portChanged(m *ofproto.PortStatus) {
 	}
 	c, at := d.c, topo.Point{DPID: d.dpid, Port: m.Port.No}
 	p := portOf(&m.Port)
-	p.Seen = time.Now()
+	p.Settled = time.Now().Add(settlePort)
 	old, far := topo.Port{}, topo.Point{}
 	if sw, ok := c.topo.Load().Switch(d.dpid); ok {
 		old = sw.Ports[p.No]
@@ -202,6 +202,8 @@ func (d *datapath) portDown(at, far topo.Point) {
 		c.links.forget(far)
 		c.topo.CutLink(far)
 		c.reroute(far)
+	} else {
+		c.hostsLost(d, at.Port)
 	}
 	c.reroute(at)
 	for _, relay := range c.peersAt(at.DPID, at.Port) {
@@ -210,5 +212,5 @@ func (d *datapath) portDown(at, far topo.Point) {
 }
 
 func portOf(p *ofproto.PhyPort) topo.Port {
-	return topo.Port{No: p.No, MAC: p.HWAddr, Name: p.Name, Up: p.Up(), Seen: time.Now()}
+	return topo.Port{No: p.No, MAC: p.HWAddr, Name: p.Name, Up: p.Up(), Settled: time.Now().Add(settle)}
 }

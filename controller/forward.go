@@ -16,9 +16,12 @@ const (
 	// pairFresh is how long a pair's rule is believed to be on its way after it was sent. A packet that still comes up
 	// later says that the rule is gone.
 	pairFresh = time.Second
-	// settle is how long a fresh port is watched for discovery packets before broadcasts use it: until then it may be a
-	// link, and a ring of switches would turn one broadcast into a storm.
+	// settle is how long the ports of a switch that has connected are watched for discovery packets before broadcasts use
+	// them: until then they may be links, and a ring of switches would turn one broadcast into a storm.
 	settle = time.Second
+	// settlePort is the same for a port that comes up later. Nothing else is being discovered then, and a host that has moved
+	// there in silence waits for it.
+	settlePort = settle / 2
 )
 
 // A pair is all traffic from one host to another that no other rule is for.
@@ -170,7 +173,7 @@ func (d *datapath) broadcast(snap *topo.Snapshot) error {
 	now := time.Now()
 	alone := len(snap.DPIDs()) == 1 // one switch cannot make a ring
 	in := topo.Point{DPID: d.dpid, Port: s.in.InPort}
-	usable := func(p topo.Port) bool { return alone || now.Sub(p.Seen) > settle }
+	usable := func(p topo.Port) bool { return alone || now.After(p.Settled) }
 	if sw, ok := snap.Switch(d.dpid); !ok || !snap.IsLink(in) && !usable(sw.Ports[in.Port]) {
 		return nil
 	}

@@ -44,6 +44,25 @@ func (c *Controller) hostMoved(mac ofproto.MAC, was topo.Point) {
 	c.replan(func(s *session) bool { return s.ClientMAC == mac || s.Source.MAC == mac || s.uses(was) })
 }
 
+// hostsLost handles the hosts on a port that went down. A packet for one of them is to come up at the first switch of its
+// way, so that it is looked for everywhere: the last would not send it back to where it came from, though the host may be there.
+func (c *Controller) hostsLost(d *datapath, port ofproto.Port) {
+	lost := make(map[ofproto.MAC]bool)
+	d.pairMu.Lock()
+	for k, p := range d.pairs {
+		if p.out == port {
+			lost[k.dst] = true
+		}
+	}
+	d.pairMu.Unlock()
+	if len(lost) == 0 {
+		return
+	}
+	for _, other := range c.up() {
+		other.dropPairs(func(k pair, _ placedPair) bool { return lost[k.dst] })
+	}
+}
+
 // replan works out new paths for the sessions that match and moves them there: the new rules first, then the old ones go.
 func (c *Controller) replan(match func(*session) bool) {
 	var hit []*session

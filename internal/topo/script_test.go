@@ -93,14 +93,14 @@ func (p *player) do(verb string, args []string) (answer string, err error) {
 		var ports []Port
 		for _, w := range args[1:] {
 			no, down := strings.CutSuffix(w, "-")
-			ports = append(ports, Port{No: ofproto.Port(p.number(no)), Up: !down, Seen: p.now})
+			ports = append(ports, Port{No: ofproto.Port(p.number(no)), Up: !down, Settled: p.now})
 		}
 		p.store.SetSwitch(p.dpid(arg(0)), ports)
 	case "leave":
 		p.store.RemoveSwitch(p.dpid(arg(0)))
 	case "up", "down":
 		at := p.point(arg(0))
-		p.store.SetPort(at.DPID, Port{No: at.Port, Up: verb == "up", Seen: p.now})
+		p.store.SetPort(at.DPID, Port{No: at.Port, Up: verb == "up", Settled: p.now})
 	case "unplug":
 		at := p.point(arg(0))
 		p.store.RemovePort(at.DPID, at.Port)

@@ -10,12 +10,12 @@ import (
 
 // A Port is one physical port of a switch as the controller last heard of it.
 type Port struct {
-	No   ofproto.Port
-	MAC  ofproto.MAC
-	Name string
-	Up   bool      // administratively up and with link (§5.2.1: neither OFPPC_PORT_DOWN nor OFPPS_LINK_DOWN)
-	Seen time.Time // when it last came up; a fresh port may still turn out to be a link
-	Peer Point     // far end of the link on this port; the zero Point on an edge port. Invariant: zero unless Up
+	No      ofproto.Port
+	MAC     ofproto.MAC
+	Name    string
+	Up      bool      // administratively up and with link (§5.2.1: neither OFPPC_PORT_DOWN nor OFPPS_LINK_DOWN)
+	Settled time.Time // from when broadcasts may use it; a fresh port may still turn out to be a link
+	Peer    Point     // far end of the link on this port; the zero Point on an edge port. Invariant: zero unless Up
 
 	delay time.Duration // one way from here to Peer; unmeasured (0) counts as defaultDelay
 }
@@ -28,7 +28,7 @@ func (p Port) Delay() time.Duration { return p.delay }
 
 // keep is the port with what is remembered of it while it stays up.
 func (p Port) keep(was Port) Port {
-	p.Peer, p.delay, p.Seen = was.Peer, was.delay, was.Seen
+	p.Peer, p.delay, p.Settled = was.Peer, was.delay, was.Settled
 	return p
 }
 
