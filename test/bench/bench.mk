@@ -4,9 +4,13 @@ BENCH     ?=
 BENCH_OUT ?= results/bench.json
 
 .PHONY: bench
-bench: bench-tools build ## responses a second, latency and memory beside ovs-testcontroller; two CPUs, three minutes
+bench: bench-tools build ## responses a second, latency and memory beside ovs-testcontroller; two CPUs, five minutes
 	$(GO) build -o bin/bench ./test/bench
 	bin/bench -out $(BENCH_OUT) $(BENCH)
+
+.PHONY: bench-doc
+bench-doc: ## the tables of the last bench, into docs/performance.md
+	$(GO) run ./test/bench -out $(BENCH_OUT) -document docs/performance.md
 
 .PHONY: bench-tools
 bench-tools:

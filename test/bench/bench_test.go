@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"math"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -160,7 +162,8 @@ func TestClosedLoop(t *testing.T) {
 func TestOpenLoop(t *testing.T) {
 	ctx, _, switches := connectToy(t, 3, 2, false)
 	r, err := openLoop(ctx, switches, short, short)
-	if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 || r.FlowMods == 0 {
+	r.quantiles()
+	if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 || r.FlowMods == 0 || r.P50 <= 0 || r.P50 > r.P999 || r.P999 > 1e6 {
 		t.Errorf("%v, %q: %+v", err, r.bad(), r)
 	}
 }
@@ -191,6 +194,9 @@ func TestLostAndRepeatedAnswersAreCounted(t *testing.T) {
 	c.fault.Store(twice)
 	if r, err := closedLoop(ctx, switches, 4, short, short); err != nil || r.Unmatched == 0 {
 		t.Errorf("answered twice: %v, %+v", err, r)
+	}
+	if r, err := openLoop(ctx, switches, short, short); err != nil || r.Unmatched < r.Responses*9/10 || r.Unmatched > r.Responses*11/10 {
+		t.Errorf("answered twice, open loop: %v, %+v", err, r)
 	}
 	c.fault.Store(dropSome)
 	if r, err := openLoop(ctx, switches, short, short); err != nil || r.Lost == 0 {
@@ -251,19 +257,51 @@ func TestEveryHostIsAmongTheFirstSlots(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	results := []result{
-		{Scenario: "open 16", Controller: "a", PerSecond: 30, Responses: 3, CPUMicros: 2, ResidentBytes: 10},
-		{Scenario: "open 16", Controller: "a", PerSecond: 10, Responses: 1, CPUMicros: 4, ResidentBytes: 10},
-		{Scenario: "open 16", Controller: "a", PerSecond: 20, Responses: 2, CPUMicros: 3, ResidentBytes: 10},
-		{Scenario: "open 16", Controller: "b", PerSecond: 5, Responses: 1, CPUMicros: 6, ResidentBytes: 20},
+		{Scenario: "open 16", Controller: ourName, PerSecond: 30, Responses: 3, CPUMicros: 2, ResidentBytes: 10},
+		{Scenario: "open 16", Controller: ourName, PerSecond: 10, Responses: 1, CPUMicros: 4, ResidentBytes: 10},
+		{Scenario: "open 16", Controller: ourName, PerSecond: 20, Responses: 2, CPUMicros: 3, ResidentBytes: 10},
+		{Scenario: "open 16", Controller: otherName, PerSecond: 5, Responses: 1, CPUMicros: 6, ResidentBytes: 20},
+		{Scenario: "closed 1x1", Controller: ourName, PerSecond: 1, Responses: 1, P50: 30},
+		{Scenario: "closed 1x1", Controller: otherName, PerSecond: 1, Responses: 1, P50: 40},
 	}
-	s := summarize(results, "a", "b")
-	if len(s) != 1 || s[0].PerSecond != 4 || s[0].CPU != 0.5 || s[0].Resident != 0.5 || s[0].Controllers["a"].Slowest != 10 ||
-		s[0].Controllers["a"].Fastest != 30 {
-		t.Errorf("%+v", s)
+	s := summarize(results, ourName, otherName)
+	if len(s) != 2 || s[1].PerSecond != 4 || s[1].CPU != 0.5 || s[1].Resident != 0.5 || s[1].Controllers[ourName].Slowest != 10 ||
+		s[1].Controllers[ourName].Fastest != 30 {
+		t.Fatalf("%+v", s)
 	}
+	r := &report{Version: "v1", Rounds: 3, Seconds: 4, Summary: s}
 	var text strings.Builder
-	(&report{Summary: s}).print(&text, []string{"a", "b"})
+	r.print(&text, []string{ourName, otherName})
 	if !strings.Contains(text.String(), "x 4.00") {
 		t.Errorf("printed:\n%s", text.String())
+	}
+	want := "| open 16 | responses/s, ratio | at least 10.0 x | 4.0 x, not reached |\n"
+	if got := r.targets(); !strings.Contains(got, want) || !strings.Contains(got, "at most 1.00 x | 0.75 x, reached") {
+		t.Errorf("the targets:\n%s", got)
+	}
+
+	dir := t.TempDir()
+	file, document := filepath.Join(dir, "r.json"), filepath.Join(dir, "d.md")
+	if err := r.write(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(document, []byte("above\n"+tablesBegin+"old\n"+tablesEnd+"below\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time finds what the first has put there
+		if err := updateDocument(document, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, _ := os.ReadFile(document)
+	if s := string(got); !strings.HasPrefix(s, "above\n"+tablesBegin) || !strings.HasSuffix(s, tablesEnd+"below\n") ||
+		strings.Count(s, want) != 1 || strings.Contains(s, "old") {
+		t.Errorf("the document:\n%s", s)
+	}
+	if err := os.WriteFile(document, []byte("nothing\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := updateDocument(document, file); err == nil {
+		t.Error("a document without a place for tables was changed")
 	}
 }

@@ -19,13 +19,15 @@ type controller struct {
 	args func(address string, more ...string) []string // the command that listens there
 }
 
+const ourName, otherName = "ofctl-live", "ovs-testcontroller"
+
 // controllers are the programs to be compared, the first being ours.
 func controllers(binary string) []controller {
 	return []controller{
-		{"ofctl-live", func(address string, more ...string) []string {
-			return append([]string{binary, "--listen", address, "--http", freeAddress(), "--log-level", "warn"}, more...)
+		{ourName, func(address string, more ...string) []string {
+			return append([]string{binary, "--listen", address, "--http", freeAddress()}, more...)
 		}},
-		{"ovs-testcontroller", func(address string, _ ...string) []string {
+		{otherName, func(address string, _ ...string) []string {
 			host, port, _ := net.SplitHostPort(address)
 			return []string{"ovs-testcontroller", "--unixctl=none", "-vconsole:err", "-vsyslog:off", "ptcp:" + port + ":" + host}
 		}},

@@ -7,8 +7,12 @@
 // A request is a PACKET_IN that carries a 60-byte TCP frame between two hosts the controller knows; its response is the
 // message that sends that very packet on, a PACKET_OUT with the frame or, where the switch buffers packets, a FLOW_MOD or
 // PACKET_OUT with its buffer id. Closed loop keeps a fixed number of requests outstanding per switch, open loop sends as
-// fast as the controller reads. The flow mods that come with the responses are counted, since a controller need not send
-// a rule again that is on its way: with -destinations 100 the pairs are so many that nearly each response has one.
+// fast as the controller reads, so that its latencies are mostly those of the queue.
+//
+// The flow mods that come with the responses are counted as well, since a controller need not send a rule again that is on
+// its way: a real switch that has it asks no more, the simulated one goes on. ovs-testcontroller sends it each time,
+// ofctl-live once a second. So that nobody gains by this there are scenarios named "a rule each", in which so many pairs
+// take turns that a second is over before one comes again, and both do the same.
 //
 // Then ofctl-live alone, with its bypass policy, is dialled through: a request is the SYN of a new connection to a
 // service, its response the PACKET_OUT that sends it to a peer, after a barrier has confirmed the rules both ways.

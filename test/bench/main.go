@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,11 +28,12 @@ const pinned = "OFCTL_BENCH_PINNED"
 func run() error {
 	binary := flag.String("binary", "bin/ofctl-live", "the ofctl-live to measure")
 	out := flag.String("out", "results/bench.json", "where to write the results")
+	document := flag.String("document", "", "measure nothing; put the tables of the results at -out into this document")
 	rounds := flag.Int("rounds", 3, "rounds, each with every controller started anew")
 	length := flag.Duration("length", 4*time.Second, "how long each scenario is measured")
 	lead := flag.Duration("lead", time.Second, "how long each scenario runs before that")
 	buffered := flag.Bool("buffered", false, "have the switches buffer packets, as Open vSwitch no longer does")
-	dests := flag.Int("destinations", 10, "hosts behind each switch that its 1000 sources send to, up to 200")
+	dests := flag.Int("destinations", 100, "hosts behind each switch that its 1000 sources send to where each answer is to have a rule, 10 to 200")
 	connections := flag.Int("connections", 6250, "new connections behind each of the 16 switches in the stream scenario; 0 leaves it out")
 	only := flag.String("only", "", "measure only the controller of this name")
 	own, other := flag.Int("cpu", 0, "the CPU of the load"), flag.Int("controller-cpu", 1, "the CPU of the controller")
@@ -42,8 +44,11 @@ func run() error {
 	if most := sources * (65535 - firstPort); *connections > most {
 		return fmt.Errorf("%d connections: up to %d are possible", *connections, most)
 	}
-	if *dests < 1 || *dests > 200 {
-		return fmt.Errorf("%d destinations: 1 to 200 are possible", *dests)
+	if *document != "" {
+		return updateDocument(*document, *out)
+	}
+	if *dests < few || *dests > 200 {
+		return fmt.Errorf("%d destinations: %d to 200 are possible", *dests, few)
 	}
 	if runtime.NumCPU() < 2 && os.Getenv(pinned) == "" {
 		return fmt.Errorf("two CPUs are needed, one for the load and one for the controller")
@@ -54,15 +59,19 @@ func run() error {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 
-	m := measurement{lead: *lead, length: *length, destinations: *dests, buffered: *buffered, connections: *connections, cpu: *other, progress: progress(time.Now())}
-	rep := report{Time: time.Now(), CPU: cpuModel(), Buffered: *buffered, Destinations: *dests, Rounds: *rounds, Seconds: length.Seconds()}
-	all := controllers(*binary)
-	var names []string
-	for _, c := range all {
-		names = append(names, c.name)
+	m := measurement{lead: *lead, length: *length, pairs: allPairs(*dests, *buffered), buffered: *buffered, connections: *connections, cpu: *other, progress: progress(time.Now())}
+	version, err := exec.Command(*binary, "version").Output()
+	if err != nil {
+		return fmt.Errorf("%s version: %w", *binary, err)
 	}
+	rep := report{Time: time.Now(), CPU: cpuModel(), Version: strings.TrimSpace(string(version)), Buffered: *buffered, Destinations: *dests, Rounds: *rounds, Seconds: length.Seconds()}
+	all := controllers(*binary)
+	order := slices.Clone(all)
 	for n := 1; n <= *rounds; n++ {
-		for _, c := range all {
+		if n > 1 {
+			slices.Reverse(order)
+		}
+		for _, c := range order {
 			if *only != "" && c.name != *only {
 				continue
 			}
@@ -80,12 +89,12 @@ func run() error {
 			rep.Results = append(rep.Results, r)
 		}
 	}
-	rep.Summary = summarize(rep.Results, names[0], names[1])
-	rep.print(os.Stdout, names)
+	rep.Summary = summarize(rep.Results, ourName, otherName)
+	rep.print(os.Stdout, []string{ourName, otherName})
 	if err := rep.write(*out); err != nil {
 		return err
 	}
-	fmt.Printf("all results: %s\n", *out)
+	fmt.Printf("\n%s\nall results: %s; make bench-doc puts the tables into docs/performance.md\n", rep.targets(), *out)
 	for i := range rep.Results {
 		if r := &rep.Results[i]; r.bad() != "" {
 			return fmt.Errorf("round %d, %s, %s: %s", r.Round, r.Controller, r.Scenario, r.bad())

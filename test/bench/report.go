@@ -15,6 +15,7 @@ import (
 type report struct {
 	Time         time.Time `json:"time"`
 	CPU          string    `json:"cpu"`
+	Version      string    `json:"version"` // of ofctl-live
 	Buffered     bool      `json:"buffered"`
 	Destinations int       `json:"destinations"`
 	Rounds       int       `json:"rounds"`

@@ -95,13 +95,8 @@ func buildRequests(all []slot, frames []packet.TCP, buffered bool) {
 			panic("bench: a request that is not what the offsets are for")
 		}
 		putID(memory[at:], uint32(i), buffered)
-		s.request = memory[at : at+requestLen] // its capacity reaches to the last request
+		s.request = memory[at : at+requestLen : at+requestLen]
 	}
-}
-
-// block returns the requests of up to n slots from first on, in one piece.
-func block(all []slot, first, n int) []byte {
-	return all[first].request[:min(n, len(all)-first)*requestLen]
 }
 
 // appendRequest appends the slot's request with another id.

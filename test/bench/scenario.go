@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -12,17 +13,25 @@ import (
 
 // A scenario is one way to load a controller.
 type scenario struct {
-	name     string
-	switches int
-	window   int // requests outstanding per switch; 0 for the open loop
+	name         string
+	switches     int
+	window       int // requests outstanding per switch; 0 for the open loop
+	destinations int // that each source sends to in turn; 0 for all there are
 }
 
+// Each scenario with many requests runs twice. With few destinations a pair's next packet comes before a second is over,
+// and a controller that knows its rule to be on its way need not send it again. With many it comes later, so that each
+// answer has its rule.
 var scenarios = []scenario{
-	{"closed 16x1", 16, 1},
-	{"closed 1x1", 1, 1},
-	{"closed 16x32", 16, 32},
-	{"open 16", 16, 0},
+	{name: "closed 16x1", switches: 16, window: 1, destinations: few},
+	{name: "closed 1x1", switches: 1, window: 1, destinations: few},
+	{name: "closed 16x32", switches: 16, window: 32, destinations: few},
+	{name: "closed 16x32, a rule each", switches: 16, window: 32},
+	{name: "open 16", switches: 16, destinations: few},
+	{name: "open 16, a rule each", switches: 16},
 }
+
+const few = 10
 
 // scenarioNames are the names of all scenarios, in the order of the report.
 func scenarioNames() (names []string) {
@@ -38,11 +47,25 @@ const fleet = 16
 // measurement is how a controller is measured.
 type measurement struct {
 	lead, length time.Duration // of each scenario: what is not measured before it, and what is
-	destinations int           // behind each switch
+	pairs        [fleet]pairs  // behind each switch
 	buffered     bool          // the switches buffer packets for the controller
 	connections  int           // per switch, of the stream scenario
 	cpu          int           // of the controller
 	progress     func(string)
+}
+
+// pairs are the hosts behind one switch that send to one another.
+type pairs struct {
+	slots []slot
+	rules pairRules
+}
+
+func allPairs(destinations int, buffered bool) (all [fleet]pairs) {
+	for i := range all {
+		s := slots(i, destinations, buffered)
+		all[i] = pairs{s, newPairRules(s)}
+	}
+	return all
 }
 
 // round measures one controller, started anew, in every scenario.
@@ -58,12 +81,11 @@ func (m measurement) round(ctx context.Context, c controller, n int) ([]result, 
 	switches := make([]*simSwitch, fleet)
 	for i := range switches {
 		sw := oftest.NewSwitch(oftest.Options{DPID: ofproto.DPID(i + 1), Ports: switchPorts()})
-		all := slots(i, m.destinations, m.buffered)
-		if switches[i], err = dialSwitch(ctx, p.address, sw, all, newPairRules(all), m.buffered); err != nil {
+		if switches[i], err = dialSwitch(ctx, p.address, sw, m.pairs[i].slots, m.pairs[i].rules, m.buffered); err != nil {
 			return nil, err
 		}
 	}
-	m.progress(fmt.Sprintf("round %d, %s: learning %d hosts", n, c.name, fleet*(sources+m.destinations)))
+	m.progress(fmt.Sprintf("round %d, %s: learning %d hosts", n, c.name, fleet*(sources+len(m.pairs[0].slots)/sources)))
 	time.Sleep(500 * time.Millisecond) // the handshakes
 	began := time.Now()
 	if err := warm(ctx, switches, time.Second); err != nil {
@@ -73,6 +95,10 @@ func (m measurement) round(ctx context.Context, c controller, n int) ([]result, 
 	var results []result
 	for _, sc := range scenarios {
 		m.progress(fmt.Sprintf("round %d, %s: %s", n, c.name, sc.name))
+		for i, s := range switches {
+			all := m.pairs[i].slots
+			s.ask(all[:min(len(all), cmp.Or(sc.destinations*sources, len(all)))])
+		}
 		r, err := m.run(ctx, sc, p, switches[:sc.switches])
 		if err != nil {
 			return results, fmt.Errorf("%s, %s: %w", c.name, sc.name, err)

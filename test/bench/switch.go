@@ -17,7 +17,6 @@ import (
 // statistics. The messages that a benchmark consists of never reach it; they are handled where they are read.
 type simSwitch struct {
 	buffered bool
-	slots    []slot
 	rules    rules
 	conn     net.Conn
 	end      chan error // why the reader ended
@@ -25,9 +24,10 @@ type simSwitch struct {
 	sending  sync.Mutex // a write to conn
 	counts   counts
 
-	mu   sync.Mutex // guards what follows; the reader holds it from the first message of a read to the last
-	load load
-	out  []byte // messages to be sent when all messages of a read are handled
+	mu    sync.Mutex // guards what follows; the reader holds it from the first message of a read to the last
+	load  load
+	slots []slot
+	out   []byte // messages to be sent when all messages of a read are handled
 }
 
 // A load is what a switch is measured with. Its methods are called under the switch's mu.
@@ -58,10 +58,16 @@ func (c *counts) fail(err error) {
 	c.firstErr.CompareAndSwap(nil, &err)
 }
 
+// sendBuffer bounds what an open loop has under way, which must all be answered when it ends.
+const sendBuffer = 256 << 10
+
 // dialSwitch connects a simulated switch to a controller, to be served until ctx ends.
 func dialSwitch(ctx context.Context, address string, sw *oftest.Switch, all []slot, r rules, buffered bool) (*simSwitch, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
+		return nil, err
+	}
+	if err := conn.(*net.TCPConn).SetWriteBuffer(sendBuffer); err != nil {
 		return nil, err
 	}
 	near, far := oftest.Pipe()
@@ -180,6 +186,13 @@ func (s *simSwitch) flush() error {
 	out := s.out
 	s.out = s.out[:0]
 	return s.send(out)
+}
+
+// ask has the switch ask for these pairs from now on.
+func (s *simSwitch) ask(which []slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slots = which
 }
 
 // set gives the switch another load, nil for none.
