@@ -137,7 +137,8 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 		Publishes: c.publishers.has(s.Client, s.Started),
 	}
 	for range len(set.order) + 1 { // each round but the last finds another peer full
-		view := stream.View{Snapshot: snap, Peers: set.candidates(snap), Streams: c.streams.Load()}
+		live := c.streams.Load()
+		view := stream.View{Snapshot: snap, Peers: set.candidates(snap, live), Streams: live}
 		for i, p := range view.Peers {
 			if slices.Contains(taken, endpoint{p.Address, p.Port}) {
 				view.Peers[i].Healthy, view.Peers[i].Why = false, "the client's port leads to it already"
@@ -148,7 +149,7 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 		if choice.Peer == nil {
 			break
 		}
-		if p := set.byName[choice.Peer.Name]; p.reserve() {
+		if p := set.byName[choice.Peer.Name]; p.reserve(live) {
 			s.peer, s.seated = p, true
 			s.Source = stream.Source{Name: p.Name, MAC: choice.Peer.Host.MAC, Address: p.Address, Port: p.Port}
 			break

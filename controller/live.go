@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +15,11 @@ import (
 // they hold, and nginx-rtmp's callbacks. All of it goes into one directory, which policies look at and relays are answered
 // from.
 
-// upstreamMemory is how long an upstream that a relay was given counts as taken, if the relay never reports.
-const upstreamMemory = 10 * time.Minute
+// How long an upstream that a relay was given counts as taken.
+const (
+	reportedMemory = 2 * RegistrationTTL // by a relay that registers: its next report confirms it, or it has given up
+	silentMemory   = 10 * time.Minute    // by one that only posts callbacks, which tell when its last viewer has left
+)
 
 // announce puts what the session's client wants into the directory; retract takes it out again. Under s.mu.
 func (s *session) announce() {
@@ -76,38 +80,28 @@ func (c *Controller) sources() stream.Map {
 		}
 		return nil
 	}
+	live := c.streams.Load()
 	full := func(source string) bool {
 		p := now.peers.byName[source]
-		return p != nil && c.isFull(p)
+		return p != nil && (p.draining || p.candidate(snap, live).Full())
 	}
 	return stream.Map{Snapshot: snap, Host: host, Full: full}
-}
-
-// isFull reports whether a peer has no room for one more relay. Relays take room as viewers do, but come by no session.
-func (c *Controller) isFull(p *peer) bool {
-	if p.draining || p.MaxViewers == 0 {
-		return p.draining
-	}
-	n := int(p.viewers.Load())
-	for _, l := range c.streams.Load().Streams() {
-		for _, copied := range l.Copies {
-			if copied.From == p.Name {
-				n++
-			}
-		}
-	}
-	return n >= p.MaxViewers
 }
 
 // Upstreams answers where a relay should have a stream from, best first, as the address and port to dial. What is answered
 // first is noted as taken. ErrUnregistered: no peer has that name.
 func (c *Controller) Upstreams(id stream.ID, relay string, now time.Time) ([]stream.Service, error) {
 	s := c.settings()
-	if s.peers.byName[relay] == nil {
+	p := s.peers.byName[relay]
+	if p == nil {
 		return nil, fmt.Errorf("%w: %s", ErrUnregistered, relay)
 	}
+	memory := silentMemory
+	if p.registered {
+		memory = reportedMemory
+	}
 	var list []stream.Service
-	for _, o := range c.streams.Choose(id, relay, c.sources(), s.Margin, now.Add(upstreamMemory)) {
+	for _, o := range c.streams.Choose(id, relay, c.sources(), s.Margin, now.Add(memory)) {
 		if p := s.peers.byName[o.Source]; p != nil {
 			list = append(list, stream.Service{Name: p.Name, Address: p.Address, Port: p.Port})
 		} else if o.Source == stream.CDN {
@@ -184,4 +178,4 @@ func (c *Controller) peerNamed(nameOrAddress string) *peer {
 }
 
 // Streams returns what is live.
-func (c *Controller) Streams() []*stream.Live { return c.streams.Load().Streams() }
+func (c *Controller) Streams() []*stream.Live { return slices.Collect(c.streams.Load().All) }

@@ -69,6 +69,35 @@ func TestPublishElsewhere(t *testing.T) {
 	})
 }
 
+// TestRoomOfRelays has the only peer's room taken by another relay: the next viewer goes elsewhere, until the relay has left.
+func TestRoomOfRelays(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		l.o.Peers[0].MaxViewers = 1
+		l.o.Margin = 200 * time.Millisecond
+	}, func(l *lab) {
+		l.Host("hv2").Listen(1935)
+		relay := Registration{Peer: stream.Peer{Name: "far", Address: l.Host("hv2").IP, Port: 1935}, Draining: true}
+		if err := l.c.Register(relay, time.Now()); err != nil {
+			l.t.Fatal(err)
+		}
+		l.after(3 * time.Second)
+		l.c.streams.Publish(liveA, "live", "hb", peerIP, time.Time{})
+		if from, err := l.c.Upstreams(liveA, "far", time.Now()); err != nil || from[0].Name != "hb" {
+			l.t.Fatalf("the relay is told %v, %v", from, err)
+		}
+		if p := l.c.Peers()[0]; p.Relays != 1 || !p.Full() {
+			l.t.Errorf("%+v, want it full of one relay", p)
+		}
+		l.servedBy(l.watch("hv1"), "hv1", "hs")
+		if err := l.c.Leave("far"); err != nil {
+			l.t.Fatal(err)
+		}
+		l.after(reportedMemory + 3*time.Second) // it never said that it took it
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
+	})
+}
+
 // TestRoomForRelays has relays ask by callbacks where to take a stream from. One that has no room for one more is not named
 // to another, until the callback that somebody has left.
 func TestRoomForRelays(t *testing.T) {

@@ -26,11 +26,12 @@ type health struct {
 
 var unprobed = &health{why: "not yet probed"}
 
-// reserve takes one place of the peer's room; it answers false where there is none left.
-func (p *peer) reserve() bool {
+// reserve takes one place of the room that other relays leave; it answers false where there is none.
+func (p *peer) reserve(live *stream.Catalog) bool {
+	room := int64(p.MaxViewers - live.Given(p.Name))
 	for {
 		n := p.viewers.Load()
-		if p.MaxViewers > 0 && n >= int64(p.MaxViewers) {
+		if p.MaxViewers > 0 && n >= room {
 			return false
 		}
 		if p.viewers.CompareAndSwap(n, n+1) {
@@ -74,15 +75,20 @@ func (s *peerSet) keep(p stream.Peer) *peer {
 }
 
 // candidates is the peers as a policy may see them.
-func (s *peerSet) candidates(snap *topo.Snapshot) []stream.Candidate {
+func (s *peerSet) candidates(snap *topo.Snapshot, live *stream.Catalog) []stream.Candidate {
 	list := make([]stream.Candidate, len(s.order))
 	for i, p := range s.order {
-		h, _ := snap.HostByIP(p.Address)
-		state := p.health.Load()
-		list[i] = stream.Candidate{
-			Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Draining: p.draining,
-			Viewers: int(p.viewers.Load()), Kbps: float64(p.kbps.Load()), Reports: p.registered || p.reports.Load(),
-		}
+		list[i] = p.candidate(snap, live)
 	}
 	return list
+}
+
+func (p *peer) candidate(snap *topo.Snapshot, live *stream.Catalog) stream.Candidate {
+	h, _ := snap.HostByIP(p.Address)
+	state := p.health.Load()
+	return stream.Candidate{
+		Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Draining: p.draining,
+		Viewers: int(p.viewers.Load()), Relays: live.Given(p.Name), Kbps: float64(p.kbps.Load()),
+		Reports: p.registered || p.reports.Load(),
+	}
 }

@@ -159,7 +159,8 @@ func (c *Controller) Changes(s Settings) []Change {
 		if !ok || !placed || was.State == resetting.String() {
 			continue
 		}
-		view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap), Streams: c.streams.Load()}
+		live := c.streams.Load()
+		view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap, live), Streams: live}
 		for i := range view.Peers { // the session's own place is free for it
 			if view.Peers[i].Name == was.Source.Name {
 				view.Peers[i].Viewers--

@@ -70,7 +70,7 @@ func (c *Controller) Sessions() []SessionState {
 
 // Peers returns the peers in the order of the settings.
 func (c *Controller) Peers() []stream.Candidate {
-	return c.settings().peers.candidates(c.topo.Load())
+	return c.settings().peers.candidates(c.topo.Load(), c.streams.Load())
 }
 
 // count is the number of rules that the switch has acknowledged.

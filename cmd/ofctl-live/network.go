@@ -76,7 +76,7 @@ func (j *joined) Peers() []api.Peer {
 	list := []api.Peer{}
 	for _, p := range j.Controller.Peers() {
 		out := api.Peer{
-			Name: p.Name, Address: endpoint(p.Address, p.Port), MaxViewers: p.MaxViewers, Viewers: p.Viewers,
+			Name: p.Name, Address: endpoint(p.Address, p.Port), MaxViewers: p.MaxViewers, Viewers: p.Viewers, Relays: p.Relays,
 			Healthy: p.Healthy, Why: p.Why, Draining: p.Draining, Kbps: int(p.Kbps), Registered: j.Registered(p.Name),
 		}
 		if p.Host != nil {

@@ -61,12 +61,13 @@ type Peer struct {
 	Address    string `json:"address"` // "address:port"
 	MaxViewers int    `json:"max_viewers"`
 	Viewers    int    `json:"viewers"` // sessions it serves
+	Relays     int    `json:"relays"`  // copies of streams that other relays have from it
 	Healthy    bool   `json:"healthy"`
 	Why        string `json:"why,omitempty"`  // why it is not healthy
 	At         string `json:"at,omitempty"`   // "dpid:port", once known
 	Registered bool   `json:"registered"`     // by itself, not by the configuration
 	Draining   bool   `json:"draining"`       // takes no new viewers
-	Kbps       int    `json:"kbps,omitempty"` // as it reports
+	Kbps       int    `json:"kbps,omitempty"` // that it sends, as measured
 }
 
 // A Live is a stream that is known to exist.

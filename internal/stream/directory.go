@@ -3,7 +3,6 @@ package stream
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +21,7 @@ type Directory struct {
 	mu      sync.Mutex // one writer at a time; readers only Load
 	streams map[ID]*entry
 	watches map[Tuple]*watch
+	reports map[string]report // the last of each source
 	cur     atomic.Pointer[Catalog]
 }
 
@@ -47,6 +47,11 @@ type watch struct {
 	until time.Time
 }
 
+type report struct {
+	list  []Reported
+	until time.Time
+}
+
 func lapsed(until, now time.Time) bool { return !until.IsZero() && !until.After(now) }
 
 // Load returns what is known now.
@@ -69,7 +74,7 @@ func (d *Directory) Publish(id ID, service, at string, publisher ofproto.IPv4, u
 		f.Publisher = publisher
 	}
 	d.serves(id, service)
-	d.refresh(id)
+	d.refresh(id, at)
 }
 
 // Pull says that one source has a stream from another: it pulls it, or is sent it.
@@ -83,7 +88,7 @@ func (d *Directory) pull(id ID, at, from string, until time.Time) {
 	f := d.fact(id, at)
 	f.said, f.until = true, until
 	f.Published, f.Publisher, f.From = false, ofproto.IPv4{}, from
-	d.refresh(id)
+	d.refresh(id, at)
 }
 
 // Drop says that a source has a stream no longer, from nobody.
@@ -92,7 +97,6 @@ func (d *Directory) Drop(id ID, at string) {
 	defer d.mu.Unlock()
 	if e, ok := d.streams[id]; ok && e.facts[at] != nil {
 		d.unsay(id, e.facts[at])
-		d.refresh(id)
 	}
 }
 
@@ -111,7 +115,7 @@ func (d *Directory) Watch(t Tuple, id ID, service, at string, until time.Time) {
 	d.watches[t] = &watch{id, at, until}
 	d.fact(id, at).watching++
 	d.serves(id, service)
-	d.refresh(id)
+	d.refresh(id, at)
 }
 
 // Unwatch says that a connection has ended, whatever it played.
@@ -128,7 +132,7 @@ func (d *Directory) unwatch(t Tuple) {
 	}
 	delete(d.watches, t)
 	d.streams[w.id].facts[w.at].watching--
-	d.refresh(w.id)
+	d.refresh(w.id, w.at)
 }
 
 // Watched is the stream that a connection plays and the source it plays it from.
@@ -155,12 +159,20 @@ type Reported struct {
 func (d *Directory) Report(at string, list []Reported, until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for id, e := range d.streams {
-		f := e.facts[at]
-		if f != nil && f.reported && !slices.ContainsFunc(list, func(r Reported) bool { return r.ID == id }) {
-			d.unsay(id, f)
-			d.refresh(id)
+	now := make(map[ID]bool, len(list))
+	for _, r := range list {
+		now[r.ID] = true
+	}
+	for _, r := range d.reports[at].list {
+		if e, ok := d.streams[r.ID]; ok && !now[r.ID] && e.facts[at] != nil && e.facts[at].reported {
+			d.unsay(r.ID, e.facts[at])
 		}
+	}
+	if d.reports == nil {
+		d.reports = make(map[string]report)
+	}
+	if d.reports[at] = (report{list, until}); len(list) == 0 {
+		delete(d.reports, at)
 	}
 	for _, r := range list {
 		f := d.fact(r.ID, at)
@@ -171,7 +183,7 @@ func (d *Directory) Report(at string, list []Reported, until time.Time) {
 		} else if f.Publisher = (ofproto.IPv4{}); f.From == "" && at != CDN {
 			f.From = CDN
 		}
-		d.refresh(r.ID)
+		d.refresh(r.ID, at)
 	}
 }
 
@@ -184,11 +196,11 @@ func (d *Directory) Expire(now time.Time) {
 			d.unwatch(t)
 		}
 	}
+	maps.DeleteFunc(d.reports, func(_ string, r report) bool { return lapsed(r.until, now) })
 	for id, e := range d.streams {
 		for _, f := range e.facts {
 			if f.said && lapsed(f.until, now) {
 				d.unsay(id, f)
-				d.refresh(id)
 			}
 		}
 	}
@@ -223,6 +235,7 @@ func (d *Directory) unsay(id ID, f *fact) {
 	if watching > 0 {
 		d.fact(id, f.At).watching = watching
 	}
+	d.refresh(id, f.At)
 }
 
 func (d *Directory) serves(id ID, service string) {
@@ -231,35 +244,45 @@ func (d *Directory) serves(id ID, service string) {
 	}
 }
 
-// refresh publishes one stream as it is now.
-func (d *Directory) refresh(id ID) {
-	e := d.streams[id]
-	l := &Live{ID: id, Service: e.service}
-	for at, f := range e.facts {
-		if !f.said && f.watching == 0 {
-			delete(e.facts, at)
-			continue
-		}
+// refresh publishes what is known now of a stream at one source.
+func (d *Directory) refresh(id ID, at string) {
+	now, e := d.Load(), d.streams[id]
+	old, _ := now.Stream(id)
+	if old == nil {
+		old = &Live{ID: id}
+	}
+	i, had := slices.BinarySearchFunc(old.Copies, at, compareCopy)
+	var was, is Copy
+	if had {
+		was = old.Copies[i]
+	}
+	f := e.facts[at]
+	has := f != nil && (f.said || f.watching > 0)
+	if has {
 		if !f.counted {
 			f.Viewers = f.watching
 		}
-		l.Copies = append(l.Copies, f.Copy)
-		l.Viewers += f.Viewers
-	}
-	slices.SortFunc(l.Copies, func(a, b Copy) int { return strings.Compare(a.At, b.At) })
-	now := d.Load()
-	if old, ok := now.live[id]; ok && old.Service == l.Service && slices.Equal(old.Copies, l.Copies) {
-		return // only told again
-	}
-	live := maps.Clone(now.live)
-	if live == nil {
-		live = make(map[ID]*Live)
-	}
-	if len(l.Copies) > 0 {
-		live[id] = l
-	} else {
-		delete(live, id)
+		is = f.Copy
+	} else if delete(e.facts, at); len(e.facts) == 0 {
 		delete(d.streams, id)
 	}
-	d.cur.Store(&Catalog{live: live})
+	if has == had && is == was && old.Service == e.service {
+		return // only told again
+	}
+	l := &Live{ID: id, Service: e.service, Viewers: old.Viewers + is.Viewers - was.Viewers}
+	l.Copies = make([]Copy, 0, len(old.Copies)+1)
+	l.Copies = append(l.Copies, old.Copies[:i]...)
+	if has {
+		l.Copies = append(l.Copies, is)
+	}
+	if had {
+		i++
+	}
+	l.Copies = append(l.Copies, old.Copies[i:]...)
+	next := now.replaced(old, l)
+	if was.From != is.From {
+		next.gives(was.From, -1)
+		next.gives(is.From, 1)
+	}
+	d.cur.Store(next)
 }

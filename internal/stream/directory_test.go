@@ -34,9 +34,9 @@ func randomNet(rng *rand.Rand, n int) *net {
 	return net
 }
 
-// TestTrees has relays ask for upstreams in any order, take any of those they are offered, drop streams and die. Whatever
-// they do, no relay is ever offered what would come in a circle, the first offer is the best there is by the map, and every
-// copy's lag is that of the one it comes from and the way between.
+// TestTrees has relays ask for upstreams in any order, take any of those they are offered, drop streams, fill up and die. Whatever
+// they do, no relay is ever offered what would come in a circle or from who has no room, the first offer is the nearest of those
+// that are soon enough by the map, and every copy's lag is that of the one it comes from and the way between.
 func TestTrees(t *testing.T) {
 	for seed := range uint64(120) {
 		rng := rand.New(rand.NewPCG(seed, 2))
@@ -56,6 +56,8 @@ func TestTrees(t *testing.T) {
 				d.Drop(key, relay)
 			case what == 1:
 				net.dead[relay] = !net.dead[relay] && rng.IntN(2) == 0
+			case what == 2:
+				net.full[relay] = !net.full[relay]
 			default:
 				before, _ := d.Load().Stream(key)
 				offers := d.Choose(key, relay, m, margin, time.Time{})
@@ -96,32 +98,47 @@ func wrongOffers(l *Live, relay string, offers []Offer, m Map, margin time.Durat
 	if len(offers) == 0 {
 		return fmt.Errorf("nothing is offered to %s", relay)
 	}
-	best, cdn := time.Duration(1<<62), time.Duration(1<<62)
+	type way struct{ lag, links time.Duration }
+	ways := map[string]way{} // from whom it could take the stream
+	soonest, cdn := time.Duration(1<<62), time.Duration(1<<62)
+	own, _ := l.Copy(relay)
 	for i := range 20 {
 		at := peerName(i)
 		lag, ok := l.Lag(at, m)
-		step, way := m.between(m.Host(at), m.Host(relay))
-		if !ok || !way || l.comesBy(at, relay) {
+		from, to := m.Host(at), m.Host(relay)
+		_, there := l.Copy(at)
+		if !ok || from == nil || to == nil || l.comesBy(at, relay) || at != CDN && !there || m.Full(at) && at != own.From {
 			continue
 		}
-		if at == CDN {
-			cdn = lag + step
-		} else if _, there := l.Copy(at); there {
-			best = min(best, lag+step)
+		links, _ := m.Delay(from.At.DPID, to.At.DPID)
+		w := way{lag + from.Delay + links + to.Delay, links}
+		if ways[at] = w; at == CDN {
+			cdn = w.lag
+		} else {
+			soonest = min(soonest, w.lag)
 		}
 	}
 	first := offers[0]
+	got, ok := ways[first.Source]
 	switch {
-	case best == 1<<62 && cdn == 1<<62: // the relay is dead: only the node is left to try
+	case len(ways) == 0: // the relay is dead: only the node is left to try
 		if first.Source != CDN || len(offers) != 1 {
 			return fmt.Errorf("nobody is reachable")
 		}
-	case cdn < 1<<62 && cdn+margin < best:
-		if first.Source != CDN || first.Lag != cdn {
-			return fmt.Errorf("the node at %v is better than %v", cdn, best)
+	case !ok || first.Lag != got.lag:
+		return fmt.Errorf("the first is none of %v", ways)
+	case first.Source == CDN && cdn+margin >= soonest:
+		return fmt.Errorf("the node at %v is no better than a peer at %v", cdn, soonest)
+	case first.Source != CDN:
+		limit := min(soonest, cdn) + margin
+		if got.lag > limit {
+			return fmt.Errorf("%v is later than %v", got, limit)
 		}
-	case first.Source == CDN || first.Lag != best:
-		return fmt.Errorf("the best peer is at %v, the node at %v", best, cdn)
+		for at, w := range ways {
+			if at != CDN && w.lag <= limit && w.links < got.links {
+				return fmt.Errorf("%s is nearer: %v", at, w)
+			}
+		}
 	}
 	for i, o := range offers {
 		if o.Source == relay || l.comesBy(o.Source, relay) {
@@ -156,7 +173,7 @@ func TestDirectoryAgainstModel(t *testing.T) {
 		spoken  []string
 	)
 	picture := func(c *Catalog) (s string) {
-		for _, l := range c.Streams() {
+		for l := range c.All {
 			s += describe(l) + "\n"
 		}
 		return s
@@ -197,15 +214,24 @@ func TestDirectoryAgainstModel(t *testing.T) {
 		for _, w := range watches {
 			want[w.place]++
 		}
-		got := map[place]int{}
-		for _, l := range d.Load().Streams() {
+		got, given := map[place]int{}, map[string]int{}
+		var before *Live
+		for l := range d.Load().All {
 			sum := 0
 			for _, c := range l.Copies {
 				got[place{l.ID, c.At}] = c.Viewers
+				given[c.From]++
 				sum += c.Viewers
 			}
-			if sum != l.Viewers || len(l.Copies) == 0 {
+			found, _ := d.Load().Stream(l.ID)
+			if sum != l.Viewers || len(l.Copies) == 0 || found != l || before != nil && l.Viewers > before.Viewers {
 				t.Fatalf("seed %d, step %d: %s", seed, step, describe(l))
+			}
+			before = l
+		}
+		for i := range 4 {
+			if n := d.Load().Given(peerName(i)); n != given[peerName(i)] {
+				t.Fatalf("seed %d, step %d: %s gives %d copies, want %d", seed, step, peerName(i), n, given[peerName(i)])
 			}
 		}
 		if !maps.Equal(got, want) {
@@ -220,7 +246,6 @@ func TestDirectoryAgainstModel(t *testing.T) {
 		}
 	}
 	for i, c := range old {
-		c.once, c.ranked = sync.Once{}, nil // look afresh
 		if now := picture(c); now != spoken[i] {
 			t.Errorf("seed %d, catalog %d says\n%safter it said\n%s", seed, i, now, spoken[i])
 		}
@@ -252,7 +277,7 @@ func TestToldAgain(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	var none *Catalog
-	if _, ok := none.Stream(key); ok || none.Streams() != nil || new(Directory).Load().Streams() != nil {
+	if _, ok := none.Stream(key); ok || len(slices.Collect(none.All))+len(slices.Collect(new(Directory).Load().All))+none.Given("p1") != 0 {
 		t.Error("nothing knows something")
 	}
 }
@@ -272,7 +297,7 @@ func TestDirectoryAtOnce(t *testing.T) {
 				d.Choose(key, at, m, 0, until)
 				d.Watch(Tuple{ClientPort: uint16(rng.IntN(50))}, key, "", at, until)
 				d.Report(at, []Reported{{ID: key, Viewers: i}}, until)
-				for _, l := range d.Load().Streams() {
+				for l := range d.Load().All {
 					l.Upstreams(at, m, 0)
 				}
 				d.Expire(time.Unix(int64(i-10), 0))
@@ -281,8 +306,8 @@ func TestDirectoryAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	d.Expire(time.Unix(1<<40, 0))
-	if len(d.streams)+len(d.watches)+len(d.Load().Streams()) != 0 {
-		t.Errorf("left: %v, %v", d.streams, d.watches)
+	if len(d.streams)+len(d.watches)+len(d.reports) != 0 || *d.Load() != (Catalog{}) {
+		t.Errorf("left: %v, %v, %v, %+v", d.streams, d.watches, d.reports, d.Load())
 	}
 }
 
@@ -303,16 +328,20 @@ func crowd(streams, peers, viewers int) *Directory {
 	return &d
 }
 
-// BenchmarkWatch has a viewer come and go among 10,000 of 500 streams.
+// BenchmarkWatch has a viewer come and go among 10,000.
 func BenchmarkWatch(b *testing.B) {
-	d := crowd(500, 50, 10_000)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		i++
-		t := Tuple{ClientPort: 1, Client: ofproto.IPv4{11}}
-		d.Watch(t, ID{"live", fmt.Sprint(i % 500)}, "", "p1", time.Time{})
-		d.Unwatch(t)
+	for _, streams := range []int{1, 500, 10_000} {
+		b.Run(fmt.Sprintf("streams=%d", streams), func(b *testing.B) {
+			d := crowd(streams, 50, 10_000)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i++
+				t := Tuple{ClientPort: 1, Client: ofproto.IPv4{11}}
+				d.Watch(t, ID{"live", fmt.Sprint(i % streams)}, "", "p1", time.Time{})
+				d.Unwatch(t)
+			}
+		})
 	}
 }
 

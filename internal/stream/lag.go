@@ -123,21 +123,60 @@ type Offer struct {
 // An offer is an Offer with what it is compared by.
 type offer struct {
 	Offer
-	*arrival
-	cost time.Duration // lag, and margin
+	links   time.Duration // between the two switches
+	age     time.Duration // lag of the copy at its source
+	viewers int
 }
 
-func (o offer) compare(p offer) int {
-	return cmp.Or(cmp.Compare(o.cost, p.cost), cmp.Compare(o.viewers, p.viewers), strings.Compare(o.Source, p.Source))
+// soonest compares by lag, that of the service's own node with a handicap.
+func soonest(margin time.Duration) func(a, b offer) int {
+	cost := func(o offer) time.Duration {
+		if o.Source == CDN {
+			return o.Lag + margin + 1 // at the very margin a peer still serves
+		}
+		return o.Lag
+	}
+	return func(a, b offer) int {
+		return cmp.Or(cmp.Compare(cost(a), cost(b)), cmp.Compare(a.viewers, b.viewers), strings.Compare(a.Source, b.Source))
+	}
 }
 
-// offers shows each of the arrivals that a relay at a place may take.
-func (l *Live) offers(relay string, from []arrival, m Map, margin time.Duration, yield func(offer)) {
+// nearest compares by the lines that the stream takes between switches: access lines are everybody's own.
+func nearest(a, b offer) int {
+	return cmp.Or(cmp.Compare(a.links, b.links), cmp.Compare(a.viewers, b.viewers), cmp.Compare(a.Lag, b.Lag),
+		strings.Compare(a.Source, b.Source))
+}
+
+// best is where a relay should have the stream from: the nearest of those that are no later than the soonest by more than
+// margin, unless the soonest is the service's own node.
+func best(offers []offer, margin time.Duration) (o offer, ok bool) {
+	if len(offers) == 0 {
+		return offer{}, false
+	}
+	best := slices.MinFunc(offers, soonest(margin))
+	if best.Source == CDN {
+		return best, true
+	}
+	limit := best.Lag + margin
+	for _, o := range offers {
+		if o.Source == CDN {
+			limit = min(limit, o.Lag+margin)
+		}
+	}
+	for _, o := range offers {
+		if o.Source != CDN && o.Lag <= limit && nearest(o, best) < 0 {
+			best = o
+		}
+	}
+	return best, true
+}
+
+// offers appends what of the arrivals a relay at a place may take.
+func (l *Live) offers(list []offer, relay string, from []arrival, m Map) []offer {
 	host := m.Host(relay)
 	own, _ := l.Copy(relay)
 	passesOn := slices.ContainsFunc(l.Copies, func(c Copy) bool { return c.From == relay })
-	for i := range from {
-		a := &from[i]
+	for _, a := range from {
 		if a.at == relay || passesOn && l.comesBy(a.at, relay) {
 			continue
 		}
@@ -148,16 +187,19 @@ func (l *Live) offers(relay string, from []arrival, m Map, margin time.Duration,
 		if !ok {
 			continue
 		}
-		o := offer{Offer{a.at, a.lag + step}, a, a.lag + step}
-		if a.at == CDN {
-			o.cost += margin + 1 // at the very margin a peer still serves
+		o := offer{Offer: Offer{a.at, a.lag + step}, age: a.lag, viewers: a.viewers}
+		if a.host.MAC != host.MAC {
+			o.links = step - a.host.Delay - host.Delay
 		}
-		yield(o)
+		list = append(list, o)
 	}
+	return list
 }
 
-// Upstreams lists where a relay may have the stream from, best first: the least lag at the relay, ties by fewer viewers,
-// then by name. The service's own node is only better than a peer by more than margin, since its line is everybody's.
+// Upstreams lists where a relay may have the stream from, best first. Among the peers whose copy reaches the relay no later
+// than the soonest by more than margin, that is the nearest one by the lines between switches, so that a stream passes each
+// of them once; ties by fewer viewers. The service's own node is only better by more than margin, since its line is
+// everybody's. So however deep the tree, none is later at its relay than from the node itself by more than margin.
 //
 // Nothing ever comes in a circle: no source is offered that has its own copy by way of the relay; and none but the first
 // that has its copy no sooner than the relay will, for two such could end up waiting for each other. Nothing is offered
@@ -166,13 +208,17 @@ func (l *Live) Upstreams(relay string, m Map, margin time.Duration) []Offer {
 	if own, _ := l.Copy(relay); own.Published {
 		return nil
 	}
-	var all []offer
-	l.offers(relay, l.arrivals(m), m, margin, func(o offer) { all = append(all, o) })
-	slices.SortFunc(all, offer.compare)
+	all := l.offers(nil, relay, l.arrivals(m), m)
+	first, some := best(all, margin)
 	var list []Offer
 	last := l.comesBy(CDN, relay)
+	if some {
+		list = append(list, first.Offer)
+		last = last || first.Source == CDN
+	}
+	slices.SortFunc(all, soonest(margin))
 	for _, o := range all {
-		if len(list) > 0 && o.Source != CDN && o.lag >= all[0].Lag {
+		if o.Source == first.Source || o.Source != CDN && o.age >= first.Lag {
 			continue
 		}
 		list = append(list, o.Offer)
@@ -185,24 +231,25 @@ func (l *Live) Upstreams(relay string, m Map, margin time.Duration) []Offer {
 }
 
 // Expected is the stream's lag at each of the sources: of the copy that is there, or of the one there will be when the
-// source takes the best of its Upstreams. False where that is not known of one of them, so that they cannot be compared.
+// source takes the best of its Upstreams. False where that is not known of one of them, so that they cannot be compared,
+// and where nobody is known to publish the stream: that somebody waits for it says nothing of where it will come from.
 func (l *Live) Expected(sources []string, m Map, margin time.Duration) (lags []time.Duration, ok bool) {
+	if l.published() == "" {
+		return nil, false
+	}
 	arrivals := l.arrivals(m)
 	lags = make([]time.Duration, len(sources))
+	var offers []offer
 	for i, source := range sources {
 		if lags[i], ok = l.Lag(source, m); ok {
 			continue
 		}
-		var best offer
-		l.offers(source, arrivals, m, margin, func(o offer) {
-			if best.arrival == nil || o.compare(best) < 0 {
-				best = o
-			}
-		})
-		if best.arrival == nil {
+		offers = l.offers(offers[:0], source, arrivals, m)
+		o, ok := best(offers, margin)
+		if !ok {
 			return nil, false
 		}
-		lags[i] = best.Lag
+		lags[i] = o.Lag
 	}
 	return lags, true
 }

@@ -125,7 +125,7 @@ func (p *player) do(verb string, args []string) (answer string, err error) {
 		p.now = p.now.Add(p.delay(arg(0)))
 		p.dir.Expire(p.now)
 	case "streams":
-		for _, l := range p.dir.Load().Streams() {
+		for l := range p.dir.Load().All {
 			b.WriteString(describe(l) + "\n")
 		}
 	case "lag": // stream source...

@@ -108,17 +108,18 @@ type Candidate struct {
 	Healthy  bool
 	Why      string  // why it is not healthy
 	Viewers  int     // sessions it serves now, counted here
-	Kbps     float64 // kbit/s it sends them now, measured on their switches
+	Relays   int     // copies of streams that other relays have from it: each takes the room of a viewer
+	Kbps     float64 // kbit/s it sends now, measured on the switches
 	Draining bool    // it takes no new ones
 	Reports  bool    // it tells which streams it has
 }
 
-// Full reports whether the peer has no room for one more viewer.
+// Full reports whether the peer has no room for one more viewer, or relay.
 func (c Candidate) Full() bool {
-	return c.MaxViewers > 0 && c.Viewers >= c.MaxViewers || c.MaxKbps > 0 && c.Kbps >= float64(c.MaxKbps)
+	return c.MaxViewers > 0 && c.Viewers+c.Relays >= c.MaxViewers || c.MaxKbps > 0 && c.Kbps >= float64(c.MaxKbps)
 }
 
-// Load is the fraction of the peer's room in use, of viewers or of bandwidth, whichever is fuller; 0 where it has no limit.
+// Load is the fraction of the peer's room in use, by viewers or of bandwidth, whichever is fuller; 0 where it has no limit.
 func (c Candidate) Load() float64 {
 	var load float64
 	if c.MaxViewers > 0 {

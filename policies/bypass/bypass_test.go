@@ -344,7 +344,7 @@ func (p *place) totals(v stream.View, r stream.Request, margin time.Duration) (m
 	}
 	weights := time.Duration(0)
 	sums := map[string]time.Duration{}
-	for _, l := range v.Streams.Streams() {
+	for l := range v.Streams.All {
 		lags, ok := l.Expected(append(sources, stream.CDN), m, margin)
 		if !ok || r.Publishes {
 			continue

@@ -17,9 +17,8 @@ const likely = 4
 // the lag at one of the sources is not known says nothing. Nil: nothing is known, or the client is there to publish, or one
 // of the peers does not report what it has: it may be the one where the stream is published, and nobody would know.
 func lags(v stream.View, r stream.Request, sources []string, margin time.Duration) []time.Duration {
-	streams := v.Streams.Streams()
 	silent := func(c stream.Candidate) bool { return !c.Reports && slices.Contains(sources, c.Name) }
-	if len(streams) == 0 || r.Publishes || slices.ContainsFunc(v.Peers, silent) {
+	if v.Streams.Empty() || r.Publishes || slices.ContainsFunc(v.Peers, silent) {
 		return nil
 	}
 	var (
@@ -28,7 +27,7 @@ func lags(v stream.View, r stream.Request, sources []string, margin time.Duratio
 		total time.Duration
 		left  = likely
 	)
-	for _, l := range streams {
+	for l := range v.Streams.All {
 		if l.Service != "" && l.Service != r.Service.Name {
 			continue
 		}
