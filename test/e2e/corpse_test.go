@@ -30,7 +30,7 @@ bypass: {strategy: least-loaded}
 		relays[h.name] = h.relay("--upstream", "rtmp://10.0.0.2/live")
 		d.healthy(h.name)
 	}
-	p := f.cdn.publish(cdnURL, 10)
+	p := f.cdn.publish(cdnURL)
 	served := make(map[string][]*viewer)
 	for _, h := range viewers[:4] {
 		v := h.watch(cdnURL)
@@ -76,7 +76,7 @@ bypass: {strategy: least-loaded}
 			t.Errorf("%s still leads to the dead peer: %s", s.name, rule)
 		}
 	}
-	sent := p.finish(15 * time.Second)
+	sent := p.finish(2 * time.Second)
 	for _, v := range served["p1"] {
 		v.sawRun(sent)
 	}

@@ -5,18 +5,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	"golang.org/x/sys/unix"
 )
 
 // A daemon is a running ofctl-live.
@@ -40,7 +39,7 @@ func (l *lab) daemon(config string) *daemon {
 		},
 	}}}
 	d.process = start(l.t, l.dir, "ofctl-live", l.core.command(binary, "--config", file, "--log-level", "debug"))
-	await(l.t, "the daemon serves", 10*time.Second, func() bool {
+	await(l.t, "the daemon serves", 20*time.Second, func() bool {
 		if !d.running() {
 			l.t.Fatalf("the daemon ended: %v", d.err)
 		}
@@ -48,30 +47,6 @@ func (l *lab) daemon(config string) *daemon {
 		return status == http.StatusOK
 	})
 	return d
-}
-
-// dial connects from within the namespace: a socket belongs to the one its thread is in when it is made.
-func (n netns) dial(network, addr string) (net.Conn, error) {
-	runtime.LockOSThread() // and never unlocked where the way back fails, so that the thread ends with its goroutine
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return nil, err
-	}
-	defer home.Close()
-	away, err := os.Open("/proc/" + n.pid() + "/ns/net")
-	if err != nil {
-		return nil, err
-	}
-	defer away.Close()
-	if err := unix.Setns(int(away.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, err
-	}
-	conn, err := net.DialTimeout(network, addr, 2*time.Second)
-	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		panic(back)
-	}
-	runtime.UnlockOSThread()
-	return conn, err
 }
 
 // get asks the daemon's API; status 0 stands for no answer.
@@ -136,17 +111,27 @@ func (d *daemon) lint() {
 // connected waits until so many switches are up.
 func (d *daemon) connected(switches string) {
 	d.t.Helper()
-	await(d.t, switches+" switches are up", 10*time.Second, func() bool {
+	awaitSeen(d.t, switches+" switches are up", 20*time.Second, func() (any, bool) {
 		got, _ := d.metric(d.t, "ofctl_switches_connected")
-		return got == switches
+		return got, got == switches
+	})
+}
+
+// linked waits until so many links between switches are found, two of each line.
+func (d *daemon) linked(links int) {
+	d.t.Helper()
+	awaitSeen(d.t, fmt.Sprint(links, " links are found"), 20*time.Second, func() (any, bool) {
+		got := d.list("/v1/links")
+		return got, len(got) == links
 	})
 }
 
 // healthy waits until a peer may be chosen: it is on the map, and what listens there has answered a probe.
 func (d *daemon) healthy(peer string) {
 	d.t.Helper()
-	await(d.t, peer+" is healthy", 10*time.Second, func() bool {
-		return slices.ContainsFunc(d.list("/v1/peers"), func(p map[string]any) bool { return p["name"] == peer && p["healthy"] == true })
+	awaitSeen(d.t, peer+" is healthy", 20*time.Second, func() (any, bool) {
+		got := d.list("/v1/peers")
+		return got, slices.ContainsFunc(got, func(p map[string]any) bool { return p["name"] == peer && p["healthy"] == true })
 	})
 }
 

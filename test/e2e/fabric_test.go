@@ -38,7 +38,7 @@ func (f *fabric) daemon(config string) *daemon {
 	f.t.Helper()
 	d := f.lab.daemon(config)
 	d.connected("3")
-	await(f.t, "the links are found", 15*time.Second, func() bool { return len(d.list("/v1/links")) == 4 })
+	d.linked(4)
 	return d
 }
 

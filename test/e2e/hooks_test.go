@@ -8,6 +8,7 @@ import (
 // A stream published to an nginx-rtmp host that posts its callbacks is served from there, and taken from there by the other
 // such host: the CDN gets its copy and gives none.
 func TestHooksOfPublisher(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(2)
 	edge := n.host("edge", "10.0.0.9", n.s1)
 	n.manage(n.hb, edge)
@@ -28,7 +29,7 @@ bypass: {strategy: least-loaded, margin: 100ms}
 		d.healthy(name)
 	}
 	took, gave := n.hs.received(), n.hs.sent()
-	p := n.publish(10)
+	p := n.publish()
 	var playing []*viewer
 	for _, h := range n.viewers {
 		v := h.watch(cdnURL)
@@ -45,7 +46,7 @@ bypass: {strategy: least-loaded, margin: 100ms}
 	if who := d.publisherOf("a", "hb-relay"); who != n.hb.ip {
 		t.Errorf("hb-relay has the stream of publisher %q, want %s", who, n.hb.ip)
 	}
-	sent := p.finish(15 * time.Second)
+	sent := p.finish(2 * time.Second)
 	for _, v := range playing {
 		v.sawAll(sent)
 	}

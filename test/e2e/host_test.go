@@ -51,9 +51,9 @@ func (h *host) start(args ...string) *process {
 	return start(h.lab.t, h.lab.dir, h.name+"-"+filepath.Base(args[0]), h.command(args...))
 }
 
-// pings sends n echo requests, 200 ms apart, and returns an error unless each is answered.
+// pings sends n echo requests, 50 ms apart, and returns an error unless each is answered.
 func (h *host) pings(to *host, n int) error {
-	_, err := tryRun(h.command("ping", "-n", "-q", "-i", "0.2", "-W", "1", "-c", strconv.Itoa(n), to.ip))
+	_, err := tryRun(h.command("ping", "-n", "-q", "-i", "0.05", "-W", "1", "-c", strconv.Itoa(n), to.ip))
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 // knows what it is, and sends it to the one that does, on its own edge. That one pushes the stream to the CDN and serves
 // the viewers near it; those of the other edge are served by their own peer, which pulls it from the CDN once.
 func TestIngest(t *testing.T) {
+	t.Parallel()
 	f := newLab(t).fabric(15 * time.Millisecond)
 	p1, p2 := f.host("p1", "10.0.0.11", f.edges[0]), f.host("p2", "10.0.0.12", f.edges[1])
 	hb := f.host("hb", "10.0.0.31", f.edges[0])
@@ -40,7 +41,7 @@ bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is the
 	d.healthy("p1")
 
 	took := f.cdn.received()
-	p := hb.publish(cdnURL, 10)
+	p := hb.publish(cdnURL)
 	onCDN := f.cdn.watch("rtmp://127.0.0.1/live/a")
 	var playing []*viewer
 	for _, edge := range [][]*host{viewers[:2], viewers[2:]} {
@@ -86,7 +87,7 @@ bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is the
 			t.Errorf("no session tells what %s does: %v", h.name, sessions)
 		}
 	}
-	sent := p.finish(15 * time.Second)
+	sent := p.finish(3 * time.Second)
 	for _, v := range append(playing, onCDN) {
 		v.sawAll(sent)
 	}

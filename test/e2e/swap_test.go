@@ -89,7 +89,7 @@ func TestSwaps(t *testing.T) {
 	n.hs.nginx("deploy/mininet/cdn.conf")
 	n.hb.relay("--upstream", "rtmp://10.0.0.2/live", "--push", "rtmp://10.0.0.2/live")
 	d.healthy("hb-relay")
-	p := n.publish(14)
+	p := n.publish()
 	play := func(hosts []*host) (all []*viewer) {
 		for i, h := range hosts {
 			if i%2 == 0 {
@@ -159,7 +159,7 @@ func TestSwaps(t *testing.T) {
 	if got, want := d.bySource(), map[string]int{"hb-relay": 8}; !maps.Equal(got, want) {
 		t.Errorf("after the migration: sessions by source: %v, want %v", got, want)
 	}
-	sent := p.finish(20 * time.Second)
+	sent := p.finish(time.Second)
 	for _, v := range straight {
 		v.sawRun(sent)
 	}

@@ -17,6 +17,7 @@ import (
 
 // A switch that shows a certificate of the right authority is served over TLS; one of another authority is not.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	n := newLab(t).single(1)
 	ca, other := n.authority("ca"), n.authority("other")
 	ca.issue("daemon")

@@ -22,12 +22,14 @@ bypass: {strategy: least-loaded, margin: 100ms}
 // nginx-rtmp hosts that only post their callbacks form a tree three deep: the CDN's line carries one copy, and so does that
 // of each peer but for its own viewers.
 func TestTreeOfCallbacks(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.tree(func(h *host) { h.nginx("deploy/peer/nginx-hooks.conf") })
 }
 
 // The project's own relays, which ask for an upstream, form the same tree.
 func TestTreeOfRelays(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	l.tree(func(h *host) {
 		h.relay("--controller", "http://"+daemonAddress+":9653", "--name", h.name, "--advertise", h.ip)
@@ -53,7 +55,7 @@ func (l *lab) tree(serve func(*host)) {
 	l.manage(peers...)
 	d := l.daemon(treeConfig)
 	d.connected("4")
-	await(t, "the links are found", 15*time.Second, func() bool { return len(d.list("/v1/links")) == 6 })
+	d.linked(6)
 	cdn.nginx("deploy/mininet/cdn.conf")
 	for _, p := range peers {
 		serve(p)
@@ -62,7 +64,7 @@ func (l *lab) tree(serve func(*host)) {
 		d.healthy(p.name)
 	}
 
-	p := cdn.publish(cdnURL, 12)
+	p := cdn.publish(cdnURL)
 	var playing []*viewer
 	for i, want := range []string{"p1", "p2", "p3"} {
 		v := viewers[2*i].watch(cdnURL)
@@ -95,7 +97,7 @@ func (l *lab) tree(serve func(*host)) {
 			}
 		}
 	}
-	sent := p.finish(15 * time.Second)
+	sent := p.finish(4 * time.Second)
 	for _, v := range playing {
 		v.sawAll(sent)
 	}

@@ -17,7 +17,8 @@ import (
 
 // within runs do on a thread that is in the namespace. Sockets that it makes stay there.
 func (n netns) within(do func() error) error {
-	runtime.LockOSThread() // and never unlocked where the way back fails, so that the thread ends with its goroutine
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		return err
@@ -35,8 +36,16 @@ func (n netns) within(do func() error) error {
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
 		panic(back)
 	}
-	runtime.UnlockOSThread()
 	return err
+}
+
+// dial connects from within the namespace: a socket belongs to the one its thread is in when it is made.
+func (n netns) dial(network, addr string) (c net.Conn, err error) {
+	err = n.within(func() error {
+		c, err = net.DialTimeout(network, addr, 2*time.Second)
+		return err
+	})
+	return c, err
 }
 
 // accepts has the host accept connections to a port, and serve each in a goroutine until the test ends.
