@@ -109,11 +109,13 @@ type Controller struct {
 	publishers publishers
 	streams    stream.Directory
 	diary      diary
+	ports      atomic.Pointer[map[topo.Point]*peer] // the peers that have one to themselves
 	warnings   warnings
 
 	over chan struct{} // closed when Run ends
 
-	inherited atomic.Bool // some switch had rules of host pairs when it connected
+	inherited atomic.Bool  // some switch had rules of host pairs when it connected
+	strained  atomic.Int64 // until when ports are held to their shares, Unix nanoseconds
 
 	mu       sync.Mutex
 	switches map[ofproto.DPID]*datapath  // connected and up

@@ -39,7 +39,8 @@ func (m *meter) measured(bytes uint64, now time.Time) {
 
 // meterSessions asks every switch for its sessions' counters.
 func (c *Controller) meterSessions(now time.Time) {
-	c.sumLoads()
+	c.sumLoads(now)
+	c.meterUplinks()
 	m := ofproto.MatchAll
 	m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto
 	m.DLType, m.NWProto = 0x0800, 6
@@ -105,8 +106,8 @@ func (s *session) unseat() {
 	}
 }
 
-// sumLoads sums what each peer's sessions carried over the last interval.
-func (c *Controller) sumLoads() {
+// sumLoads sums what each peer's sessions carried over the last interval. Its own line tells of more, where it has one.
+func (c *Controller) sumLoads(now time.Time) {
 	sum := make(map[string]float64)
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
@@ -116,6 +117,6 @@ func (c *Controller) sumLoads() {
 		s.mu.Unlock()
 	}
 	for _, p := range c.settings().peers.order {
-		p.kbps.Store(int64(sum[p.Name]))
+		p.kbps.Store(int64(max(sum[p.Name], p.uplink.kbps(now))))
 	}
 }

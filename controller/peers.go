@@ -15,7 +15,8 @@ type peer struct {
 	registered bool          // it announced itself, and reports what it has
 	viewers    *atomic.Int64 // sessions that it serves
 	reports    *atomic.Bool  // it posts callbacks
-	kbps       *atomic.Int64 // what they carried lately, in kbit/s
+	kbps       *atomic.Int64 // what it sent lately, in kbit/s
+	uplink     *uplink
 	health     *atomic.Pointer[health]
 }
 
@@ -63,13 +64,13 @@ func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *p
 }
 
 func (s *peerSet) keep(p stream.Peer) *peer {
-	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), health: new(atomic.Pointer[health])}
+	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), uplink: new(uplink), health: new(atomic.Pointer[health])}
 	n.health.Store(unprobed)
 	if s == nil {
 		return n
 	}
 	if old := s.byName[p.Name]; old != nil && old.Address == p.Address && old.Port == p.Port {
-		n.viewers, n.kbps, n.health, n.reports = old.viewers, old.kbps, old.health, old.reports
+		n.viewers, n.kbps, n.uplink, n.health, n.reports = old.viewers, old.kbps, old.uplink, old.health, old.reports
 	}
 	return n
 }

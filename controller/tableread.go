@@ -47,8 +47,12 @@ func (r *tableRead) part(xid uint32, m *ofproto.StatsReply) (have []ofproto.Flow
 	return have, r.asked, true
 }
 
-// statistics handles a part of an answer to either of the two questions that are asked of a running switch.
+// statistics handles an answer, or a part of one, to what a running switch is asked.
 func (d *datapath) statistics(xid uint32, m *ofproto.StatsReply) {
+	if counts, ok := m.Body.(ofproto.PortStats); ok {
+		d.uplinksCounted(counts)
+		return
+	}
 	if have, asked, complete := d.auditing.part(xid, m); complete {
 		d.audited(have, asked)
 	}

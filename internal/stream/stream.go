@@ -22,7 +22,7 @@ type Peer struct {
 	Address    ofproto.IPv4
 	Port       uint16
 	MaxViewers int   // 0: no limit
-	MaxKbps    int   // kbit/s towards viewers; 0: no limit
+	MaxKbps    int   // kbit/s that it may send, other relays included; 0: no limit
 	Ingest     bool  // takes publishers, and sends what they publish on to the service
 	DSCP       uint8 // marks the relay's own upstream on a host that also watches; 0: everything from the host is the relay's
 }
