@@ -11,11 +11,22 @@ import (
 // TestKnownPairAllocatesNothing handles packet-ins of hosts that are known: neither those that go to their place, with their
 // rule or behind it, nor those that are the copy of what is under way already cost an allocation.
 func TestKnownPairAllocatesNothing(t *testing.T) {
+	for name, frame := range map[string][]byte{
+		"UDP": packet.AppendUDP(nil, packet.UDP{
+			SrcMAC: benchRelay.MAC, DstMAC: benchCDN.MAC, SrcIP: benchRelay.IP, DstIP: benchCDN.IP, SrcPort: 5000, DstPort: 5001,
+			Payload: make([]byte, 1000),
+		}),
+		"TCP, from where a peer serves": packet.AppendTCP(nil, packet.TCP{
+			SrcMAC: benchRelay.MAC, DstMAC: benchCDN.MAC, SrcIP: benchRelay.IP, DstIP: benchCDN.IP, SrcPort: 1935, DstPort: 5001, Flags: packet.ACK,
+		}),
+	} {
+		t.Run(name, func(t *testing.T) { knownPairAllocatesNothing(t, frame) })
+	}
+}
+
+func knownPairAllocatesNothing(t *testing.T, frame []byte) {
+	t.Helper()
 	r := newRig(t)
-	frame := packet.AppendUDP(nil, packet.UDP{
-		SrcMAC: benchRelay.MAC, DstMAC: benchCDN.MAC, SrcIP: benchRelay.IP, DstIP: benchCDN.IP, SrcPort: 5000, DstPort: 5001,
-		Payload: make([]byte, 1000),
-	})
 	in, err := ofproto.Append(nil, 0, &ofproto.PacketIn{BufferID: ofproto.NoBuffer, TotalLen: uint16(len(frame)), InPort: 1, Data: frame})
 	if err != nil {
 		t.Fatal(err)

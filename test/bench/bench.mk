@@ -16,6 +16,23 @@ bench-doc: ## the tables of the last bench, into docs/performance.md
 bench-tools:
 	sh deploy/install-deps.sh openvswitch-testcontroller util-linux
 
+# Under the race detector, as the other tests run, the compiler may decide otherwise what must be allocated.
+.PHONY: allocs
+allocs: ## no allocation where none is promised
+	$(GO) test -count=1 -run Alloc ./ofproto ./internal/packet ./internal/topo ./internal/stream ./controller
+
+check: allocs
+
+PARTS     ?= ^Benchmark(DecodePacketIn|DecodeFlowMod|AppendFlowMod|AppendPacketOut|Conn|PeekTCP|Host|NextPort|Path|TableLoad|TableUpdate|Choose|Source|Session|Diff|Decision)$$
+PARTS_OUT ?= results/parts.txt
+
+.PHONY: bench-parts
+bench-parts: ## decode, encode, lookup, choice, rules, difference by themselves, six times each, for benchstat
+	@mkdir -p $(dir $(PARTS_OUT))
+	$(GO) test -run '^$$' -bench '$(PARTS)' -benchtime 0.3s -count 6 ./ofproto ./internal/packet ./internal/topo ./internal/stream \
+		./policies/bypass ./internal/steer ./internal/flow ./controller >$(PARTS_OUT)
+	@echo "$(PARTS_OUT); of two such files: go run golang.org/x/perf/cmd/benchstat@latest OLD NEW"
+
 # What load and tests stand on, the simulated switch, held against a real Open vSwitch.
 .PHONY: oftest
 oftest: oftest-tools

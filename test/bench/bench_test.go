@@ -195,7 +195,7 @@ func TestLostAndRepeatedAnswersAreCounted(t *testing.T) {
 	if r, err := closedLoop(ctx, switches, 4, short, short); err != nil || r.Unmatched == 0 {
 		t.Errorf("answered twice: %v, %+v", err, r)
 	}
-	if r, err := openLoop(ctx, switches, short, short); err != nil || r.Unmatched < r.Responses*9/10 || r.Unmatched > r.Responses*11/10 {
+	if r, err := openLoop(ctx, switches, short, short); err != nil || r.Unmatched == 0 {
 		t.Errorf("answered twice, open loop: %v, %+v", err, r)
 	}
 	c.fault.Store(dropSome)
