@@ -107,6 +107,13 @@ func (s *settings) tupleOf(r flow.Rule) (stream.Tuple, bool) {
 			}
 		}
 	}
+	for i, c := range clients[:2] {
+		far := clients[1-i]
+		t := stream.Tuple{Client: c.address, ClientPort: c.port, Service: far.address, ServicePort: far.port}
+		if _, ok := s.ownDial(far); ok && t.Hash() == r.Cookie.Owner() {
+			return t, true
+		}
+	}
 	return stream.Tuple{}, false
 }
 
@@ -203,8 +210,12 @@ func (s *settings) parkedOf(t stream.Tuple, rules []flow.Rule) *stream.Session {
 
 // adopted is a session of which only its connection is known.
 func (s *settings) adopted(t stream.Tuple) *stream.Session {
+	var service string
+	if svc, ok := s.services[endpoint{t.Service, t.ServicePort}]; ok {
+		service = svc.Name
+	}
 	return &stream.Session{
-		Tuple: t, Service: s.services[endpoint{t.Service, t.ServicePort}].Name,
+		Tuple: t, Service: service,
 		Policy: "adopted", Reason: "decided by an earlier run", Started: time.Now(),
 		Source: stream.Source{Name: stream.CDN, Address: t.Service, Port: t.ServicePort},
 	}
@@ -225,6 +236,9 @@ func (c *Controller) revive(found *stream.Session, state sessionState) *session 
 	s := &session{c: c, Session: *found, told: true, since: time.Now()}
 	if p, ok := c.settings().peers.byService[endpoint{found.Source.Address, found.Source.Port}]; ok {
 		s.peer, s.Source.Name = p, p.Name
+		if !s.Redirected() {
+			c.ownDials.Store(true)
+		}
 	} else if s.Redirected() {
 		s.Source.Name = "former-peer" // it is not in the configuration any more; the session goes on all the same
 	}

@@ -33,6 +33,10 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 	var taken []endpoint
 	if first {
 		taken = d.taken()
+		if to := (endpoint{svc.Address, svc.Port}); slices.Contains(taken, to) {
+			d.refuse()
+			return nil
+		}
 	}
 	var s, replaced *session
 	fresh := false
@@ -81,17 +85,26 @@ func (d *datapath) wayBack() (*session, bool) {
 	return nil, false
 }
 
-// taken lists the sources that serve the same port of the same client in the name of other services.
+// taken lists the sources to which the same port of the same client leads already: in the name of other services, or because
+// it dialled them.
 func (d *datapath) taken() (list []endpoint) {
-	t := d.tuple()
-	for e := range d.c.settings().services {
+	t, now := d.tuple(), d.c.settings()
+	add := func(e endpoint) {
 		other := stream.Tuple{Client: t.Client, ClientPort: t.ClientPort, Service: e.address, ServicePort: e.port}
 		if other == t {
-			continue
+			return
 		}
 		if s, ok := d.c.sessions.Load(other); ok && s.isOpen() {
-			now := s.decided()
-			list = append(list, endpoint{now.Source.Address, now.Source.Port})
+			decided := s.decided()
+			list = append(list, endpoint{decided.Source.Address, decided.Source.Port})
+		}
+	}
+	for e := range now.services {
+		add(e)
+	}
+	if d.c.ownDials.Load() {
+		for e := range now.peers.byService {
+			add(e)
 		}
 	}
 	return list
@@ -127,9 +140,14 @@ func (d *datapath) handsOff(snap *topo.Snapshot, relay *peer) error {
 // taken is where the client's port already leads to: a second connection between the same two ends could not be told from
 // the first.
 func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Service, taken []endpoint) *session {
+	now := c.settings()
+	if p, ok := now.ownDial(endpoint{svc.Address, svc.Port}); ok {
+		s := c.toPeer(d, svc, p)
+		s.reading = stream.NewReading(s.ISN)
+		return s
+	}
 	s := c.newSession(d, svc)
 	s.reading = stream.NewReading(s.ISN)
-	now := c.settings()
 	policy, set := now.policyOf(svc.Name), now.peers
 	s.Policy = policy.Name()
 	request := stream.Request{
@@ -160,6 +178,9 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 
 // passOn is the session of a connection that nobody here saw begin: it goes to whom it dialled, never elsewhere.
 func (c *Controller) passOn(d *datapath, svc *stream.Service) *session {
+	if p, ok := c.settings().ownDial(endpoint{svc.Address, svc.Port}); ok {
+		return c.toPeer(d, svc, p)
+	}
 	s := c.newSession(d, svc)
 	s.Policy, s.Reason = c.settings().policyOf(svc.Name).Name(), "connection older than the controller's knowledge of it: to the address it dialled"
 	return s

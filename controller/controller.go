@@ -107,6 +107,7 @@ type Controller struct {
 	links      linkWatch
 	probes     prober
 	publishers publishers
+	ownDials   atomic.Bool // some client has dialled a peer itself
 	streams    stream.Directory
 	diary      diary
 	ports      atomic.Pointer[map[topo.Point]*peer] // the peers that have one to themselves

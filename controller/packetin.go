@@ -43,8 +43,13 @@ func (d *datapath) packetIn(frame []byte) error {
 		if d.probeAnswer() {
 			return nil
 		}
-		if svc, ok := d.c.settings().services[endpoint{s.peek.DstIP, s.peek.DstPort}]; ok {
+		now, dialled := d.c.settings(), endpoint{s.peek.DstIP, s.peek.DstPort}
+		if svc, ok := now.services[dialled]; ok {
 			return d.connection(snap, svc)
+		}
+		if p, ok := now.ownDial(dialled); ok {
+			svc := p.own()
+			return d.connection(snap, &svc)
 		}
 		if c, ok := d.wayBack(); ok {
 			return c.again(d, snap)

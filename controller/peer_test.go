@@ -195,8 +195,8 @@ func TestServicesChange(t *testing.T) {
 		l.after(time.Second)
 		l.servedBy(one, "hv1", "hb")
 		l.servedBy(l.watch("hv2"), "hv2", "hs") // not a service any more, so it goes where it dials
-		if n := len(l.rules("s1", flow.KindService)); n != 1 {
-			l.t.Errorf("%d service rules, want one", n)
+		if n := len(l.rules("s1", flow.KindService)); n != 2 {
+			l.t.Errorf("%d service rules, want one and the peer's", n)
 		}
 	})
 }

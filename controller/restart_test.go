@@ -285,7 +285,7 @@ func TestAudit(t *testing.T) {
 		if n := l.flowMods() - mods; n != 3 {
 			l.t.Errorf("%d flow mods, want 3", n)
 		}
-		if len(l.rules("s1", flow.KindService)) != 1 || len(l.rules("s1", flow.KindARP)[0].Actions) != 1 {
+		if len(l.rules("s1", flow.KindService)) != 2 || len(l.rules("s1", flow.KindARP)[0].Actions) != 1 {
 			l.t.Errorf("not repaired:\n%s", l.dump())
 		}
 		if c := cookies(sw); !slices.Contains(c, 0x77) || slices.Contains(c, 0x0f1e070012345678) {

@@ -81,7 +81,7 @@ func (s sessionState) String() string { return stateNames[s] }
 // packet goes to everybody as any other to an unknown place would, and the next one begins anew.
 func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 	plan, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
-	if err != nil && s.peer != nil {
+	if err != nil && s.Redirected() {
 		s.fallBack(err)
 		plan, err = steer.Session(&s.Session, snap, s.c.idleSeconds())
 	}
@@ -236,7 +236,7 @@ func (s *session) failed(plan steer.Plan, err error) {
 		s.c.log.WithField("session", s.Tuple).WithError(err).Debug("rules are wished for and not in place")
 		return
 	}
-	fallen, h := s.peer == nil, s.held
+	fallen, h := !s.Redirected(), s.held
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.sparingly(s.c.log, "rules refused", s.Source.Name).WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")

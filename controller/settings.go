@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
@@ -63,12 +64,18 @@ func (c *Controller) swap(s Settings) {
 func (c *Controller) newSettings(s Settings, known *peerSet) *settings {
 	peers, draining := c.registered.join(s.Peers)
 	n := &settings{
-		Settings: s, services: make(map[endpoint]*stream.Service), base: steer.Base(s.Services),
-		peers: newPeerSet(peers, draining, known),
+		Settings: s, services: make(map[endpoint]*stream.Service), peers: newPeerSet(peers, draining, known),
 	}
+	shown := slices.Clone(s.Services)
 	for _, svc := range s.Services {
 		n.services[endpoint{svc.Address, svc.Port}] = &svc
 	}
+	for _, p := range n.peers.order {
+		if _, ok := n.ownDial(endpoint{p.Address, p.Port}); ok {
+			shown = append(shown, p.own())
+		}
+	}
+	n.base = steer.Base(shown)
 	return n
 }
 
