@@ -74,7 +74,7 @@ It runs until SIGTERM, takes no more viewers then, and gives those that are ther
 	f.StringArray("push", nil, "`rtmp://HOST[:PORT]/APP` to push to what is published here, repeatable")
 	f.String("controller", "", "`URL` of the ofctl-live to register with and to ask for upstreams")
 	f.String("name", "", "name to register under (default the host's)")
-	f.String("advertise", "", "`HOST[:PORT]` at which viewers reach this relay (default the first --listen)")
+	f.String("advertise", "", "`ADDRESS[:PORT]`, IPv4, at which viewers reach this relay (default the first --listen)")
 	f.String("join", "", "where a viewer begins: gop, the latest keyframe, or live, the next (default gop)")
 	f.Duration("queue", 0, "of stream a viewer may lag behind before it skips (default 2s)")
 	f.Duration("keep", 0, "a pulled stream outlives its last viewer by (default 10s)")

@@ -129,7 +129,7 @@ type Relay struct {
 	Listen    []string `yaml:"listen"`    // HOST:PORT for RTMP
 	HTTP      string   `yaml:"http"`      // HOST:PORT of metrics and health; empty: none
 	Name      string   `yaml:"name"`      // under which to register; empty: the host's name
-	Advertise string   `yaml:"advertise"` // HOST[:PORT] at which viewers reach it; empty: the first of Listen
+	Advertise string   `yaml:"advertise"` // ADDRESS[:PORT] at which viewers reach it, IPv4; empty: the first of Listen
 
 	Controller string   `yaml:"controller"` // http://HOST:PORT of the ofctl-live to register with; empty: none
 	Upstream   []string `yaml:"upstream"`   // rtmp://HOST[:PORT]/APP to pull from, best first; empty: ask the controller

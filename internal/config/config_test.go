@@ -144,6 +144,10 @@ func TestErrors(t *testing.T) {
 		{"relay mark", "relay: {dscp: 64}", `relay.dscp: 64 is not a mark`},
 		{"relay range", "relay: {publish: {allow: [10.0.0.0/40]}}", `relay.publish.allow[0]: "10.0.0.0/40" is neither an IP address nor`},
 		{"relay token", "relay: {publish: {tokens: ['']}}", `relay.publish.tokens[0]: an empty token`},
+		{"relay advertise", "relay: {advertise: 'a:b:c'}", `relay.advertise: "a:b:c" is not ADDRESS[:PORT] with the IPv4 address of one host`},
+		{"relay advertise name", "relay: {advertise: hb}", `relay.advertise: "hb" is not ADDRESS[:PORT]`},
+		{"relay advertise all", "relay: {advertise: '0.0.0.0:1935'}", `relay.advertise: "0.0.0.0:1935" is not ADDRESS[:PORT]`},
+		{"relay advertise port", "relay: {advertise: '10.0.0.1:0'}", `relay.advertise: "10.0.0.1:0" is not ADDRESS[:PORT]`},
 		{"relay join", "relay: {join: now}", `relay.join: unknown join "now"; known: gop, live`},
 	}
 	for _, tt := range tests {

@@ -130,6 +130,9 @@ func (v *validator) relay(r *Relay) {
 	if r.Controller != "" {
 		v.url("relay.controller", r.Controller, "http", "https")
 	}
+	if r.Advertise != "" {
+		v.advertise("relay.advertise", r.Advertise)
+	}
 	v.urls("relay.upstream", r.Upstream)
 	v.urls("relay.push", r.Push)
 	if r.DSCP < 0 || r.DSCP > 63 {
@@ -164,6 +167,19 @@ func (v *validator) listen(path string, addrs []string) {
 			v.fail(at, "%s is %s[%d] already", a, path, first)
 		}
 		seen[a] = i
+	}
+}
+
+// advertise judges where viewers are to find a relay: rules send them to one IPv4 address.
+func (v *validator) advertise(path, got string) {
+	at, err := netip.ParseAddrPort(got)
+	if err != nil {
+		var a netip.Addr
+		a, err = netip.ParseAddr(got)
+		at = netip.AddrPortFrom(a, rtmpPort)
+	}
+	if a := at.Addr(); err != nil || !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a == broadcast || at.Port() == 0 {
+		v.fail(path, "%q is not ADDRESS[:PORT] with the IPv4 address of one host", got)
 	}
 }
 

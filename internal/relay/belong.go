@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -22,7 +21,7 @@ const (
 
 // peerReport is what a relay tells the controller of itself (PUT /v1/peers/NAME).
 type peerReport struct {
-	Address    string         `json:"address"`
+	Address    netip.Addr     `json:"address"`
 	Port       uint16         `json:"port"`
 	MaxViewers int            `json:"max_viewers"`
 	MaxKbps    int            `json:"max_kbps"`
@@ -97,16 +96,12 @@ func (r *Relay) leave() {
 }
 
 func (r *Relay) describe() (peerReport, error) {
-	host, port, err := net.SplitHostPort(withPort(r.o.Advertise))
+	at, err := advertised(r.o.Advertise)
 	if err != nil {
 		return peerReport{}, fmt.Errorf("relay: advertise: %w", err)
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return peerReport{}, fmt.Errorf("relay: advertise: port: %w", err)
-	}
 	p := peerReport{
-		Address: host, Port: uint16(n), MaxViewers: r.o.MaxViewers, MaxKbps: r.o.MaxKbps,
+		Address: at.Addr(), Port: at.Port(), MaxViewers: r.o.MaxViewers, MaxKbps: r.o.MaxKbps,
 		Draining: r.draining.Load(), Streams: []streamReport{},
 	}
 	r.mu.Lock()

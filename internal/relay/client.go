@@ -28,11 +28,11 @@ type client struct {
 func (r *Relay) serve(c net.Conn, address netip.Addr) {
 	log := r.log.WithField("client", c.RemoteAddr().String())
 	_ = c.SetDeadline(time.Now().Add(handshakeTimeout))
-	if err := rtmp.ServerHandshake(c, rand.Reader, uint32(time.Now().UnixMilli())); err != nil {
+	in := newReceiver(c)
+	if err := rtmp.ServerHandshake(in, rand.Reader, uint32(time.Now().UnixMilli())); err != nil {
 		log.WithError(err).Debug("handshake failed")
 		return
 	}
-	in := newReceiver(c)
 	conn := rtmp.NewConn(in, nil)
 	conn.SetMaxMessage(maxStrangerMessage)
 	req, err := rtmp.Accept(conn, r.o.ChunkSize)

@@ -49,11 +49,15 @@ func newGatherer(c net.Conn) *gatherer {
 // buffer, the usual case, goes by send, which is the shorter way through the kernel.
 func writeNow(fd uintptr, iov []syscall.Iovec) (int, syscall.Errno) {
 	if len(iov) == 1 {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(iov[0].Base)), uintptr(iov[0].Len),
-			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
-		return int(n), errno
+		return sendNow(fd, iov[0].Base, int(iov[0].Len), 0)
 	}
 	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+	return int(n), errno
+}
+
+func sendNow(fd uintptr, first *byte, length, flags int) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(first)), uintptr(length),
+		uintptr(flags|syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL), 0, 0)
 	return int(n), errno
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -27,9 +26,9 @@ func (r *Relay) handler() http.Handler {
 }
 
 func (r *Relay) serveHTTP(ctx context.Context) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.o.HTTP)
+	l, err := listen(ctx, "HTTP", r.o.HTTP)
 	if err != nil {
-		return fmt.Errorf("relay: http: %w", err)
+		return err
 	}
 	s := &http.Server{Handler: r.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })

@@ -27,7 +27,7 @@ const (
 type Options struct {
 	Listen    []string // addresses for RTMP; ":1935"
 	Name      string   // in logs and at the controller; "relay"
-	Advertise string   // HOST or HOST:PORT that viewers reach this relay at; needed to register unless Listen names a host
+	Advertise string   // IPv4 ADDRESS or ADDRESS:PORT that viewers reach this relay at; needed to register unless Listen has it
 
 	Upstream []string // rtmp://HOST[:PORT][/APP], best first: where streams come from that are not published here
 	Push     []string // likewise: where streams go to that are published here
@@ -101,13 +101,18 @@ func (o Options) withDefaults() (Options, error) {
 		if u, err := url.Parse(o.Controller); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			bad("controller %q: want http://HOST:PORT", o.Controller)
 		}
-		if o.Advertise == "" {
-			host, _, _ := net.SplitHostPort(o.Listen[0])
-			if ip, err := netip.ParseAddr(host); err != nil || ip.IsUnspecified() {
-				bad("advertise: to register, say at which address viewers reach this relay")
-			}
+		if _, err := advertised(o.Listen[0]); o.Advertise == "" && err != nil {
+			bad("advertise: to register, say at which address viewers reach this relay")
+		} else if o.Advertise == "" {
 			o.Advertise = o.Listen[0]
 		}
+	}
+	if o.Advertise != "" {
+		at, err := advertised(o.Advertise)
+		if err != nil {
+			bad("advertise: %w", err)
+		}
+		o.Advertise = at.String()
 	}
 	if o.Join != JoinGOP && o.Join != JoinLive {
 		bad("join %q: want %s or %s", o.Join, JoinGOP, JoinLive)
@@ -124,6 +129,23 @@ func (o Options) withDefaults() (Options, error) {
 		}
 	}
 	return o, errors.Join(errs...)
+}
+
+// rtmpPort is IANA's port for RTMP.
+const rtmpPort = 1935
+
+// advertised reads ADDRESS or ADDRESS:PORT of one host, which the controller makes rules for; those are for IPv4.
+func advertised(s string) (netip.AddrPort, error) {
+	at, err := netip.ParseAddrPort(s)
+	if err != nil {
+		var a netip.Addr
+		a, err = netip.ParseAddr(s)
+		at = netip.AddrPortFrom(a, rtmpPort)
+	}
+	if err != nil || !at.Addr().Is4() || at.Addr().IsUnspecified() || at.Port() == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%q is not ADDRESS[:PORT] with the IPv4 address of one host", s)
+	}
+	return at, nil
 }
 
 func defaultTo[T comparable](v *T, d T) {

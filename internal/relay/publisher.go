@@ -45,6 +45,7 @@ func (c *client) publish() {
 		return // it has left
 	}
 	c.log.Info("publisher came")
+	c.conn.opening = false
 	c.rtmp.SetReadBuffer(receiveBuffer)
 	c.rtmp.SetMaxMessage(rtmp.DefaultMaxMessage)
 	for {

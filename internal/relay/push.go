@@ -3,7 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/rand"
-	"net"
+	"math"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -13,7 +13,10 @@ import (
 
 const (
 	// pushQueue is what a push may lag behind before it skips: more than a viewer, since many depend on it.
-	pushQueue   = 10 * time.Second
+	pushQueue = 10 * time.Second
+	// catchUp bounds how fast a push sends what it is behind with, in multiples of the stream's rate. The publisher's line
+	// is often that of the first viewers too, whose frames would wait behind such a burst.
+	catchUp     = 2
 	openTimeout = 5 * time.Second // for the handshake and commands of a connection that we make
 	minBackoff  = 250 * time.Millisecond
 	maxBackoff  = 5 * time.Second
@@ -86,12 +89,13 @@ func (p *push) run(ctx context.Context) {
 }
 
 // begin has a new connection start at the latest keyframe. What came while it was being made would only have everybody
-// behind it watch that much later.
-func (p *push) begin() {
+// behind it watch that much later. It returns the stream's rate in bytes a second.
+func (p *push) begin() float64 {
 	p.stream.mu.RLock()
 	defer p.stream.mu.RUnlock()
 	p.cursor.setup = nil // it knows nothing yet
 	p.cursor.join(p.stream.window, JoinGOP)
+	return p.stream.window.rate()
 }
 
 // once pushes over one connection.
@@ -112,13 +116,17 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 		}
 	})
 	defer nc.Close()
-	p.begin()
+	behind := nc.pace(catchUp * p.begin())
 	var out []byte
 	for {
 		b, _ := p.stream.collect(&p.cursor, time.Now())
 		if len(b.entries) == 0 {
 			select {
 			case <-p.wake:
+				if behind && nc.unsent() == 0 {
+					behind = false
+					nc.pace(math.MaxUint32)
+				}
 				continue
 			case err := <-lost:
 				return err
@@ -166,7 +174,7 @@ func toServer(m rtmp.Message, streamID uint32) rtmp.Message {
 }
 
 // open calls a server and gets it to agree to req. The connection is closed when ctx ends.
-func open(ctx context.Context, target rtmp.URL, req *rtmp.Request, o Options) (net.Conn, *rtmp.Conn, error) {
+func open(ctx context.Context, target rtmp.URL, req *rtmp.Request, o Options) (*receiver, *rtmp.Conn, error) {
 	c, err := dial(ctx, target.Address(), o.DSCP)
 	if err != nil {
 		return nil, nil, err
@@ -181,6 +189,7 @@ func open(ctx context.Context, target rtmp.URL, req *rtmp.Request, o Options) (n
 		conn.SetReadBuffer(receiveBuffer)
 		if err = rtmp.Open(conn, req, o.ChunkSize); err == nil && ctx.Err() == nil {
 			_ = c.SetDeadline(time.Time{})
+			in.opening = false
 			return in, conn, nil
 		}
 	}

@@ -70,10 +70,10 @@ func (r *Relay) Run(ctx context.Context) error {
 	r.ctx, r.cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer r.cut()
 	for _, a := range r.o.Listen {
-		l, err := listen(ctx, a)
+		l, err := listen(ctx, "RTMP", a)
 		if err != nil {
 			r.closeListeners()
-			return fmt.Errorf("relay: %w", err)
+			return err
 		}
 		r.listeners = append(r.listeners, l)
 		r.log.WithField("address", l.Addr().String()).Info("relay listens")

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -218,7 +219,13 @@ func TestOptionsAreJudgedTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("error %v", err)
+	want := "listen on " + taken.Addr().String() + " for RTMP: the port is in use by another process"
+	if err := r.Run(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	for _, a := range []string{"a:b:c", "hb", "0.0.0.0", "[::1]:1935", "10.0.0.1:0", "10.0.0.1:65536"} {
+		if _, err := relay.New(relay.Options{Advertise: a}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("advertise: %q", a)) {
+			t.Errorf("advertise %s: error %v", a, err)
+		}
 	}
 }

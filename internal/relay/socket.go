@@ -2,9 +2,14 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -17,10 +22,22 @@ const (
 
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: 5 * time.Second, Count: 4}
 
-// listen opens a listening socket whose connections are kept alive. (TCP_NODELAY is on by Go's default.)
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// listen opens a listening socket whose connections are kept alive. (TCP_NODELAY is on by Go's default.) The error says
+// which address could not be had, what for, and why.
+func listen(ctx context.Context, what, address string) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	return lc.Listen(ctx, "tcp", address)
+	network := "tcp"
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		network = "tcp4" // of 0.0.0.0, which the net package takes for IPv6's too
+	}
+	l, err := lc.Listen(ctx, network, address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on %s for %s: the port is in use by another process", address, what)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s for %s: %w", address, what, err)
+	}
+	return l, nil
 }
 
 // dial connects to an upstream, its packets marked with dscp from the SYN on.
@@ -74,12 +91,13 @@ func tuneSender(c net.Conn) error {
 // acknowledgement would add up to 40 ms to it.
 type receiver struct {
 	net.Conn
-	raw   syscall.RawConn
-	quick func(fd uintptr)
+	raw     syscall.RawConn
+	quick   func(fd uintptr)
+	opening bool // no media flows yet; see warm.go
 }
 
 func newReceiver(c net.Conn) *receiver {
-	r := &receiver{Conn: c}
+	r := &receiver{Conn: c, opening: true}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			r.raw = raw
@@ -101,4 +119,25 @@ func (r *receiver) Read(p []byte) (int, error) {
 		_ = r.raw.Control(r.quick)
 	}
 	return n, err
+}
+
+// pace bounds what is sent from now on, in bytes a second; the kernel then puts segments apart itself. Zero, which is no
+// rate, changes nothing. It reports whether there is a bound.
+func (r *receiver) pace(rate float64) bool {
+	if r.raw == nil || rate < 1 {
+		return false
+	}
+	return setOption(r.raw, func(fd int) error {
+		return unix.SetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, uint64(rate))
+	}) == nil
+}
+
+// unsent returns the bytes that the kernel has taken and not yet sent.
+func (r *receiver) unsent() int {
+	n := 0
+	_ = setOption(r.raw, func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, unix.SIOCOUTQNSD)
+		return err
+	})
+	return n
 }

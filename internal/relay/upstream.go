@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,7 +34,7 @@ type directory struct {
 }
 
 func newDirectory(o Options, log logrus.FieldLogger) *directory {
-	d := &directory{controller: strings.TrimRight(o.Controller, "/"), name: o.Name, log: log, self: withPort(o.Advertise)}
+	d := &directory{controller: strings.TrimRight(o.Controller, "/"), name: o.Name, log: log, self: o.Advertise}
 	for _, u := range o.Upstream {
 		if t, err := rtmp.ParseURL(u); err == nil { // New has checked them
 			d.fixed = append(d.fixed, t)
@@ -120,15 +119,4 @@ func (d *directory) call(ctx context.Context, method, path string, body io.Reade
 		return fmt.Errorf("relay: controller: %s %s: %w", method, path, err)
 	}
 	return nil
-}
-
-// withPort adds RTMP's port to an address that has none.
-func withPort(address string) string {
-	if address == "" {
-		return ""
-	}
-	if _, _, err := net.SplitHostPort(address); err == nil {
-		return address
-	}
-	return net.JoinHostPort(strings.Trim(address, "[]"), "1935")
 }

@@ -47,12 +47,14 @@ type viewer struct {
 	prefix []byte      // replies and setup, in bufs
 	sent   uint64      // bytes behind the handshake
 	base   atomic.Uint64
-	over   bool        // the end of the stream has been told
+	over   bool // the end of the stream has been told
+	came   time.Time
+	warmed time.Time   // until when the congestion window needs no looking after
 	sends  []time.Time // arrivals of the messages in bufs, to measure the delay added
 }
 
 func newViewer(o Options, c net.Conn, conn *rtmp.Conn, req rtmp.Request, via []string) *viewer {
-	v := &viewer{conn: c, rtmp: conn, request: req, via: via, sent: conn.Written(), out: newGatherer(c)}
+	v := &viewer{conn: c, rtmp: conn, request: req, via: via, sent: conn.Written(), out: newGatherer(c), came: time.Now()}
 	v.queue = o.Queue
 	conn.Reply = v.reply
 	return v
@@ -84,7 +86,9 @@ func (v *viewer) poke(now time.Time) {
 func (v *viewer) advance(now time.Time) (waits bool, err error) {
 	for {
 		if len(v.bufs) == 0 && !v.load(now) {
-			return false, nil
+			if v.warm(now); len(v.bufs) == 0 {
+				return false, nil
+			}
 		}
 		n, err := v.out.try(&v.bufs)
 		v.stream.relay.metrics.bytesOut.Add(float64(n))

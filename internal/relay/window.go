@@ -172,6 +172,18 @@ func (w *window) trim(now time.Time) {
 	}
 }
 
+// rate returns the bytes that come in a second, as far as the window goes back; zero for less than half a second.
+func (w *window) rate() float64 {
+	if len(w.entries) == 0 {
+		return 0
+	}
+	d := w.entries[len(w.entries)-1].arrived.Sub(w.entries[0].arrived)
+	if d < time.Second/2 {
+		return 0
+	}
+	return float64(w.bytes) / d.Seconds()
+}
+
 // at returns the entry of a sequence number, or nil when it is gone or yet to come.
 func (w *window) at(seq uint64) *entry {
 	if seq < w.first || seq >= w.next() {
