@@ -73,21 +73,26 @@ func (w warmer) send(fill func(segments int) []byte) (lasts time.Duration, rest 
 			n = pieces(info)
 			lasts = time.Duration(info.Rto) * time.Microsecond
 		}
-		rest = fill(n)
-		for n = min(n, len(rest)); n > 1; n-- {
-			// The kernel must not join a piece with the next (MSG_EOR), which it does while the network is busy.
-			k, errno := sendNow(fd, &rest[0], len(rest)/n, unix.MSG_EOR)
-			if errno != 0 {
-				break
-			}
-			rest = rest[k:]
-		}
+		rest = sendPieces(fd, fill(n), n)
 		return true
 	})
 	if err != nil && rest == nil {
 		rest = fill(1)
 	}
 	return lasts, rest
+}
+
+// sendPieces sends p in n segments, but for the last, which it returns with what the connection does not take.
+func sendPieces(fd uintptr, p []byte, n int) []byte {
+	for n = min(n, len(p)); n > 1; n-- {
+		// The kernel must not join a piece with the next (MSG_EOR), which it does while the network is busy.
+		k, errno := sendNow(fd, &p[0], len(p)/n, unix.MSG_EOR)
+		if errno != 0 {
+			break
+		}
+		p = p[k:]
+	}
+	return p
 }
 
 // Write writes all of p, and opens the window with it until media is expected.

@@ -1,0 +1,95 @@
+package relay
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestPieces(t *testing.T) {
+	const ms = 1000
+	for _, tt := range []struct {
+		name string
+		info unix.TCPInfo
+		want int
+	}{
+		{"near", unix.TCPInfo{Rtt: 30 * ms, Snd_cwnd: 10}, 1},
+		{"new", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 10}, 10},
+		{"in use", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 10, Unacked: 4}, 6},
+		{"all in use", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 10, Unacked: 10}, 1},
+		{"opening", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20}, 20},
+		{"nearly open", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 40}, 24},
+		{"open", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 70}, 33},
+		{"no more than the distance wants", unix.TCPInfo{Rtt: 100 * ms, Snd_cwnd: 20}, 11},
+		{"lost", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20, Lost: 1}, 1},
+		{"was lost", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20, Total_retrans: 1}, 1},
+		{"disorder", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20, Ca_state: 1}, 1},
+		{"unknown", unix.TCPInfo{}, 1},
+	} {
+		if got := pieces(&tt.info); got != tt.want {
+			t.Errorf("%s: %d pieces, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestSendPieces has the kernel count the segments of what is sent, and the other end read it whole.
+func TestSendPieces(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	raw, err := server.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make([]byte, 3073)
+	for i := range sent {
+		sent[i] = byte(i)
+	}
+	for _, n := range []int{1, 4, 8} {
+		var rest []byte
+		var segments uint32
+		err := raw.Control(func(fd uintptr) {
+			before, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if e != nil {
+				t.Fatal(e)
+			}
+			rest = sendPieces(fd, sent, n)
+			after, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if e != nil {
+				t.Fatal(e)
+			}
+			segments = after.Data_segs_out - before.Data_segs_out
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if segments != uint32(n-1) {
+			t.Errorf("%d segments before the last of %d", segments, n)
+		}
+		if _, err := server.Write(rest); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(client, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, sent) {
+			t.Errorf("in %d pieces something else arrives", n)
+		}
+	}
+}
