@@ -109,6 +109,7 @@ type Controller struct {
 	publishers publishers
 	ownDials   atomic.Bool // some client has dialled a peer itself
 	streams    stream.Directory
+	players    players
 	diary      diary
 	ports      atomic.Pointer[map[topo.Point]*peer] // the peers that have one to themselves
 	warnings   warnings

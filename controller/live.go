@@ -2,8 +2,11 @@ package controller
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -127,8 +130,9 @@ func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, red
 		return from, false, fmt.Errorf("%w: %s", ErrUnregistered, b.Relay)
 	}
 	p.reports.Store(true)
-	if strings.Contains(b.Client, "/") {
-		return from, false, nil // its own push or pull: it goes where it was sent
+	if strings.Contains(b.Client, "/") { // its own push or pull: it goes where it was sent
+		c.pushed(b, p)
+		return from, false, nil
 	}
 	switch b.Call {
 	case "publish":
@@ -140,7 +144,11 @@ func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, red
 		if taker := c.peerNamed(b.Client); taker != nil { // another relay, whose own viewers are gone
 			c.dropFrom(b.ID, taker.Name, p.Name)
 		}
+		if c.players.count(playing{p.Name, b.ID}, -1) == 0 {
+			c.endPull(b.ID, p.Name)
+		}
 	case "play":
+		c.players.count(playing{p.Name, b.ID}, 1)
 		if l, ok := c.streams.Load().Stream(b.ID); ok {
 			if own, _ := l.Copy(p.Name); own.Published {
 				return from, false, nil
@@ -154,6 +162,72 @@ func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, red
 		return list[0], isPeer, nil
 	}
 	return from, false, nil
+}
+
+// pushed notes what a server says of its own connection to a service's node, which looks to it like a player's: what is
+// published there it passes on.
+func (c *Controller) pushed(b Callback, p *peer) {
+	to, _, _ := strings.Cut(b.Client, "/")
+	at, err := netip.ParseAddrPort(to)
+	if err != nil || !at.Addr().Is4() {
+		return
+	}
+	if _, ok := c.settings().services[endpoint{at.Addr().As4(), at.Port()}]; !ok {
+		return
+	}
+	switch b.Call {
+	case "play":
+		c.streams.Pull(b.ID, stream.CDN, p.Name, time.Time{})
+	case "play_done":
+		c.dropFrom(b.ID, stream.CDN, p.Name)
+	}
+}
+
+// endPull notes that a server that only posts callbacks has nobody left who plays a stream: it ends its pull too.
+func (c *Controller) endPull(id stream.ID, relay string) {
+	l, ok := c.streams.Load().Stream(id)
+	if !ok || c.Registered(relay) {
+		return
+	}
+	if own, _ := l.Copy(relay); !own.Published {
+		c.streams.Drop(id, relay)
+	}
+}
+
+// players counts who plays what from servers that post callbacks. Its zero value is empty and ready.
+type players struct {
+	mu sync.Mutex
+	m  map[playing]int // Invariant: all greater than 0
+}
+
+type playing struct {
+	relay string
+	stream.ID
+}
+
+// count adds to a count, which never falls below 0, and returns it.
+func (p *players) count(k playing, more int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := max(0, p.m[k]+more)
+	if n == 0 {
+		delete(p.m, k)
+		return 0
+	}
+	if p.m == nil {
+		p.m = make(map[playing]int)
+	}
+	p.m[k] = n
+	return n
+}
+
+// gone forgets what is known of a peer that is dead: what it had and gave, and who played it there. One that reports will say
+// so again.
+func (c *Controller) gone(p *peer) {
+	c.players.mu.Lock()
+	maps.DeleteFunc(c.players.m, func(k playing, _ int) bool { return k.relay == p.Name })
+	c.players.mu.Unlock()
+	c.streams.Gone(p.Name)
 }
 
 // dropFrom notes that a relay no longer takes a stream from another, if it did.

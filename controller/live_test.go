@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,57 @@ func TestPublishElsewhere(t *testing.T) {
 	})
 }
 
+// TestLastPlayerLeaves has two players come to a server and go, as it says by callbacks: with the last one its pull is over.
+// What it publishes stays, and so does what it pushes to the service's node until it says that it does no more, or is dead.
+func TestLastPlayerLeaves(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		for _, step := range []struct{ call, client, has string }{
+			{"play", "10.0.0.50", "hb<cdn"},
+			{"play", "10.0.0.50", "hb<cdn"},
+			{"play_done", "10.0.0.50", "hb<cdn"},
+			{"play_done", "10.0.0.50", ""},
+			{"play_done", "10.0.0.50", ""},
+			{"publish", "10.0.0.1", "hb*"},
+			{"play", "10.0.0.50", "hb*"},
+			{"play_done", "10.0.0.50", "hb*"},
+			{"play", "10.0.0.99:1935/live", "hb*"}, // nobody's address
+			{"play", "10.0.0.2:1935/live", "cdn<hb hb*"},
+			{"play_done", "10.0.0.2:1935/live", "hb*"},
+			{"play", "10.0.0.2:1935/live", "cdn<hb hb*"},
+		} {
+			if _, _, err := l.c.Notice(Callback{Relay: "hb", Call: step.call, ID: liveA, Client: step.client}, time.Now()); err != nil {
+				l.t.Fatal(err)
+			}
+			if got := l.copies(); got != step.has {
+				l.t.Errorf("after %s by %s: %q, want %q", step.call, step.client, got, step.has)
+			}
+		}
+		l.Host("hb").SetSilent(true)
+		l.after(9 * time.Second)
+		if got := l.copies(); got != "" {
+			l.t.Errorf("of a dead peer is known %q", got)
+		}
+	})
+}
+
+// copies is who has live/a from whom; a star after whom it is published to.
+func (l *lab) copies() string {
+	var words []string
+	if live, ok := l.c.streams.Load().Stream(liveA); ok {
+		for _, c := range live.Copies {
+			word := c.At
+			if c.Published {
+				word += "*"
+			}
+			if c.From != "" {
+				word += "<" + c.From
+			}
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // TestRoomOfRelays has the only peer's room taken by another relay: the next viewer goes elsewhere, until the relay has left.
 func TestRoomOfRelays(t *testing.T) {
 	inLab(t, func(l *lab) {
@@ -114,6 +166,7 @@ func TestRoomForRelays(t *testing.T) {
 			{"hb", "play", "10.0.0.50", ""}, // the CDN, as it is configured
 			{"hv1", "play", "10.0.0.51", "hb"},
 			{"hv2", "play", "10.0.0.52", "hv1"}, // hb has no room
+			{"hb", "play", "10.0.0.3", ""},
 			{"hv1", "play", "10.0.0.53", "hb"},  // but to whom it has the stream from hb already
 			{"hb", "play_done", "10.0.0.3", ""}, // hv1 no longer takes it
 			{"hv2", "play", "10.0.0.54", "hb"},

@@ -305,6 +305,7 @@ func (c *Controller) peerIs(p *peer, now *health) {
 		return
 	}
 	log.WithField("why", now.why).Warn("peer is unwell")
+	c.gone(p)
 	if !c.o.KeepOrphans {
 		c.resetSessionsOf(p)
 	}

@@ -100,6 +100,20 @@ func (d *Directory) Drop(id ID, at string) {
 	}
 }
 
+// Gone says that a source is dead: it has nothing any more, and the service's own node has nothing from it. Who watches it
+// there is told of by who sees them.
+func (d *Directory) Gone(at string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range d.streams {
+		for _, source := range []string{at, CDN} {
+			if f := e.facts[source]; f != nil && f.said && (source == at || f.From == at) {
+				d.unsay(id, f)
+			}
+		}
+	}
+}
+
 // Watch says that a connection plays a stream from a source.
 func (d *Directory) Watch(t Tuple, id ID, service, at string, until time.Time) {
 	d.mu.Lock()

@@ -106,6 +106,8 @@ func (p *player) do(verb string, args []string) (answer string, err error) {
 		p.dir.Pull(id(arg(0)), arg(1), arg(2), p.until(arg(3)))
 	case "drop":
 		p.dir.Drop(id(arg(0)), arg(1))
+	case "gone":
+		p.dir.Gone(arg(0))
 	case "watch": // number stream at ttl
 		p.dir.Watch(Tuple{ClientPort: uint16(p.number(arg(0)))}, id(arg(1)), "", arg(2), p.until(arg(3)))
 	case "unwatch":
