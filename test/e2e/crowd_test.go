@@ -54,7 +54,10 @@ func TestCrowd(t *testing.T) {
 		}
 	}
 	join(0, 4)
-	await(t, "the early viewers are seated", 5*time.Second, func() bool { return len(d.list("/v1/sessions")) == 4 })
+	awaitSeen(t, "the early viewers are seated", patience, func() (any, bool) {
+		got := d.list("/v1/sessions")
+		return got, len(got) == 4
+	})
 	before := f.cdn.sent()
 	a, b := f.cdn.publish("rtmp://10.0.0.2/live/a"), f.cdn.publish("rtmp://10.0.0.2/live/b")
 	for _, v := range playing {

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
@@ -32,14 +31,14 @@ func (l *lab) daemon(config string) *daemon {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		l.t.Fatal(err)
 	}
-	d := &daemon{lab: l, client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	d := &daemon{lab: l, client: &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(_ context.Context, network, addr string) (net.Conn, error) {
 			return l.core.dial(network, addr)
 		},
 	}}}
 	d.process = start(l.t, l.dir, "ofctl-live", l.core.command(binary, "--config", file, "--log-level", "debug"))
-	await(l.t, "the daemon serves", 20*time.Second, func() bool {
+	await(l.t, "the daemon serves", patience, func() bool {
 		if !d.running() {
 			l.t.Fatalf("the daemon ended: %v", d.err)
 		}
@@ -111,7 +110,7 @@ func (d *daemon) lint() {
 // connected waits until so many switches are up.
 func (d *daemon) connected(switches string) {
 	d.t.Helper()
-	awaitSeen(d.t, switches+" switches are up", 20*time.Second, func() (any, bool) {
+	awaitSeen(d.t, switches+" switches are up", patience, func() (any, bool) {
 		got, _ := d.metric(d.t, "ofctl_switches_connected")
 		return got, got == switches
 	})
@@ -120,7 +119,7 @@ func (d *daemon) connected(switches string) {
 // linked waits until so many links between switches are found, two of each line.
 func (d *daemon) linked(links int) {
 	d.t.Helper()
-	awaitSeen(d.t, fmt.Sprint(links, " links are found"), 20*time.Second, func() (any, bool) {
+	awaitSeen(d.t, fmt.Sprint(links, " links are found"), patience, func() (any, bool) {
 		got := d.list("/v1/links")
 		return got, len(got) == links
 	})
@@ -129,7 +128,7 @@ func (d *daemon) linked(links int) {
 // healthy waits until a peer may be chosen: it is on the map, and what listens there has answered a probe.
 func (d *daemon) healthy(peer string) {
 	d.t.Helper()
-	awaitSeen(d.t, peer+" is healthy", 20*time.Second, func() (any, bool) {
+	awaitSeen(d.t, peer+" is healthy", patience, func() (any, bool) {
 		got := d.list("/v1/peers")
 		return got, slices.ContainsFunc(got, func(p map[string]any) bool { return p["name"] == peer && p["healthy"] == true })
 	})

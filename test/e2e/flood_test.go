@@ -22,7 +22,7 @@ func TestFlood(t *testing.T) {
 	d := n.daemon(directConfig)
 	d.connected("1")
 	n.hs.accepts(1935, greet)
-	await(t, "the service is served", 10*time.Second, func() bool {
+	await(t, "the service is served", patience, func() bool {
 		_, err := viewer.served("10.0.0.2:1935", time.Second)
 		return err == nil
 	})

@@ -54,7 +54,7 @@ bypass: {strategy: least-loaded, margin: 100ms}
 	if out := n.hs.sent() - gave; out > p.size()/5 {
 		t.Errorf("the CDN gave %d bytes, want next to nothing", out)
 	}
-	await(t, "the stream is known to have ended", 5*time.Second, func() bool { return d.publisherOf("a", "hb-relay") == "" })
+	await(t, "the stream is known to have ended", patience, func() bool { return d.publisherOf("a", "hb-relay") == "" })
 }
 
 // publisherOf is who publishes a stream to a source, "" for nobody.

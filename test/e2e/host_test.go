@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // A host is a namespace with one interface, eth0, on a switch.
@@ -60,7 +59,7 @@ func (h *host) pings(to *host, n int) error {
 // mustPing waits until the other host answers, then wants every one of ten answered.
 func (h *host) mustPing(to *host) {
 	h.lab.t.Helper()
-	await(h.lab.t, h.name+" reaches "+to.name, 10*time.Second, func() bool { return h.pings(to, 1) == nil })
+	await(h.lab.t, h.name+" reaches "+to.name, patience, func() bool { return h.pings(to, 1) == nil })
 	if err := h.pings(to, 10); err != nil {
 		h.lab.t.Error(err)
 	}
@@ -69,7 +68,7 @@ func (h *host) mustPing(to *host) {
 // listens waits until something on the host accepts connections at a port.
 func (h *host) listens(port int) {
 	h.lab.t.Helper()
-	await(h.lab.t, fmt.Sprintf("%s listens on %d", h.name, port), 5*time.Second, func() bool {
+	await(h.lab.t, fmt.Sprintf("%s listens on %d", h.name, port), patience, func() bool {
 		out, err := h.command("ss", "-Hltn", "sport", "=", strconv.Itoa(port)).Output()
 		return err == nil && len(out) > 0
 	})

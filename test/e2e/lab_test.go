@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 const enabled = "OFCTL_E2E"
@@ -101,8 +100,10 @@ func newLab(t *testing.T) *lab {
 	run(t, l.core.command("ip", "link", "set", "lo", "up"))
 	run(t, l.ovs("ovsdb-tool", "create", l.path("conf.db"), "/usr/share/openvswitch/vswitch.ovsschema"))
 	l.ovsdb = start(t, dir, "ovsdb-server", l.ovs("ovsdb-server", l.path("conf.db"), "--remote=punix:"+l.path("db.sock")))
-	await(t, "ovsdb-server", 5*time.Second, func() bool { _, err := os.Stat(l.path("db.sock")); return err == nil })
-	l.vsctl("--no-wait", "init")
+	awaitSeen(t, "ovsdb-server listens", patience, func() (any, bool) { // its socket is there before that
+		_, err := tryRun(l.ovs("ovs-vsctl", "--db=unix:"+l.path("db.sock"), "--no-wait", "init"))
+		return err, err == nil
+	})
 	l.startVswitchd()
 	return l
 }

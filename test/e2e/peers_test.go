@@ -9,7 +9,7 @@ import (
 // relay starts the project's own relay on the host.
 func (h *host) relay(args ...string) *process {
 	h.lab.t.Helper()
-	p := h.start(append([]string{binary, "relay"}, args...)...)
+	p := h.start(append([]string{binary, "relay", "--queue=10s"}, args...)...) // a player that the machine leaves waiting loses nothing
 	h.listens(1935)
 	return p
 }
@@ -26,7 +26,7 @@ func TestComeAndGo(t *testing.T) {
 	d.healthy("hb-relay")
 
 	early := n.viewers[0].watch(cdnURL)
-	await(t, "the early viewer is redirected", 5*time.Second, func() bool {
+	await(t, "the early viewer is redirected", patience, func() bool {
 		there, _ := n.redirects(n.viewers[0])
 		return len(there) == 1
 	})

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // With pins, a certificate of the right authority speaks for its own datapath id only: its holder cannot be another switch,
@@ -24,7 +23,7 @@ func TestPins(t *testing.T) {
 	}
 	refused := func(words string) {
 		t.Helper()
-		await(t, "refused: "+words, 10*time.Second, func() bool {
+		await(t, "refused: "+words, patience, func() bool {
 			for _, line := range d.logged("switch refused") {
 				if strings.Contains(fmt.Sprint(line["error"]), words) {
 					return true

@@ -120,25 +120,28 @@ func tryRun(cmd *exec.Cmd) (string, error) {
 	return string(out), err
 }
 
+// patience is how long a test waits for what must come about, where it is not told how soon.
+const patience = 30 * time.Second
+
 // await polls until ok; what names the thing that did not come about in time.
-func await(t *testing.T, what string, patience time.Duration, ok func() bool) {
+func await(t *testing.T, what string, limit time.Duration, ok func() bool) {
 	t.Helper()
-	if !poll(patience, ok) {
-		t.Fatalf("%s: not within %v", what, patience)
+	if !poll(limit, ok) {
+		t.Fatalf("%s: not within %v", what, limit)
 	}
 }
 
 // awaitSeen is await for what can be shown: where it does not come about, it tells what was seen last.
-func awaitSeen(t *testing.T, what string, patience time.Duration, look func() (seen any, ok bool)) {
+func awaitSeen(t *testing.T, what string, limit time.Duration, look func() (seen any, ok bool)) {
 	t.Helper()
 	var seen any
-	if !poll(patience, func() (ok bool) { seen, ok = look(); return ok }) {
-		t.Fatalf("%s: not within %v; last seen: %v", what, patience, seen)
+	if !poll(limit, func() (ok bool) { seen, ok = look(); return ok }) {
+		t.Fatalf("%s: not within %v; last seen: %v", what, limit, seen)
 	}
 }
 
-func poll(patience time.Duration, ok func() bool) bool {
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+func poll(limit time.Duration, ok func() bool) bool {
+	for end := time.Now().Add(limit); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}

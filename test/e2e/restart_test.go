@@ -23,7 +23,7 @@ func ticking(t *testing.T, viewers int) (*network, *daemon, *ticker) {
 	d.connected("1")
 	d.healthy("hb-relay")
 	w := n.viewers[0].watchTicks(tickService)
-	await(t, "the viewer has the rules that stay", 2*time.Second, func() bool {
+	await(t, "the viewer has the rules that stay", patience, func() bool {
 		there, back := n.redirects(n.viewers[0])
 		return len(there) == 1 && len(back) == 1 && !strings.Contains(string(there[0]), "CONTROLLER")
 	})
@@ -44,7 +44,7 @@ func TestKillUnseen(t *testing.T) {
 	up := time.Now()
 	sent, _ := d.metric(t, "ofctl_flow_mods_total")
 	second := n.viewers[1].watchTicks(tickService)
-	await(t, "the new viewer is served", 5*time.Second, func() bool { _, ok := second.since(up); return ok })
+	await(t, "the new viewer is served", patience, func() bool { _, ok := second.since(up); return ok })
 	first, _ := second.since(up)
 	if took := first.Sub(up); took > time.Second {
 		t.Errorf("the new viewer was served %v after the switch was back", took)
@@ -60,7 +60,7 @@ func TestKillUnseen(t *testing.T) {
 		}
 		return found
 	}
-	await(t, "the new viewer's rules are seen", 2*time.Second, func() bool { return len(mods(n.viewers[1])) >= 2 })
+	await(t, "the new viewer's rules are seen", patience, func() bool { return len(mods(n.viewers[1])) >= 2 })
 	if told := mods(n.viewers[0]); len(told) > 0 {
 		t.Errorf("the switch was told of the session that went on:\n%s", strings.Join(told, "\n"))
 	}
@@ -82,7 +82,7 @@ func TestSwitchRestartTimely(t *testing.T) {
 	n.startVswitchd()
 	d.connected("1")
 	up := time.Now()
-	await(t, "the stream goes on", 10*time.Second, func() bool { _, ok := w.since(up); return ok })
+	await(t, "the stream goes on", patience, func() bool { _, ok := w.since(up); return ok })
 	at, _ := w.since(up)
 	away, took := up.Sub(down).Round(time.Millisecond), at.Sub(up).Round(time.Millisecond)
 	if took > max(2*time.Second, retry(away)) {

@@ -29,7 +29,7 @@ func (h *host) publish(url string) *publisher {
 		"-flags", "+global_header", "-map", "0:v", "-f", "tee", "[f=flv:flvflags=no_duration_filesize]"+url+"|[f=flv:flush_packets=1]"+file)
 	// ffmpeg opens the file after the connection, and nginx-rtmp refuses a publisher whose stream it has begun to pull: a
 	// viewer that is to be served by the publisher's own relay must not come before this.
-	await(h.lab.t, "the stream is on air", 10*time.Second, func() bool {
+	await(h.lab.t, "the stream is on air", patience, func() bool {
 		info, err := os.Stat(file)
 		return err == nil && info.Size() > 0
 	})
@@ -80,7 +80,7 @@ func (v *viewer) frames() []string {
 // plays waits until the viewer has taken so many frames.
 func (v *viewer) plays(n int) {
 	v.t.Helper()
-	awaitSeen(v.t, fmt.Sprintf("%s has %d frames", v.host.name, n), 20*time.Second, func() (any, bool) {
+	awaitSeen(v.t, fmt.Sprintf("%s has %d frames", v.host.name, n), patience, func() (any, bool) {
 		if !v.running() {
 			v.t.Fatalf("%s's player ended: %v", v.host.name, v.err)
 		}
@@ -92,7 +92,7 @@ func (v *viewer) plays(n int) {
 // sawAll ends the player and wants every frame from its first to the publisher's last, in order, none lost, none twice.
 func (v *viewer) sawAll(sent []string) {
 	v.t.Helper()
-	awaitSeen(v.t, v.host.name+" has the last frame", 10*time.Second, func() (any, bool) {
+	awaitSeen(v.t, v.host.name+" has the last frame", patience, func() (any, bool) {
 		got := v.frames()
 		return fmt.Sprintf("%d frames; %d were sent", len(got), len(sent)), len(got) > 0 && got[len(got)-1] == sent[len(sent)-1]
 	})

@@ -91,7 +91,7 @@ func TestOtherVersion(t *testing.T) {
 	d.connected("1")
 	other := n.vswitch("s2")
 	n.vsctl("set", "bridge", other.name, "protocols=OpenFlow13")
-	await(t, "the daemon refuses it", 10*time.Second, func() bool { return len(d.logged("switch refused")) > 0 })
+	await(t, "the daemon refuses it", patience, func() bool { return len(d.logged("switch refused")) > 0 })
 	if got, _ := d.metric(t, "ofctl_switches_connected"); got != "1" {
 		t.Errorf("%s switches are up, want 1", got)
 	}

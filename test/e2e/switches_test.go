@@ -61,7 +61,7 @@ func TestRing(t *testing.T) {
 	var heard []*process
 	for _, h := range hosts[1:] {
 		heard = append(heard, h.start("tcpdump", "-l", "-n", "-i", "eth0", "icmp and ether broadcast"))
-		await(t, "tcpdump listens", 5*time.Second, func() bool { return strings.Contains(heard[len(heard)-1].output(), "listening") })
+		await(t, "tcpdump listens", patience, func() bool { return strings.Contains(heard[len(heard)-1].output(), "listening") })
 	}
 	_, _ = tryRun(hosts[0].command("ping", "-b", "-n", "-q", "-i", "0.2", "-W", "1", "-c", "5", "10.0.0.255")) // nobody answers
 	time.Sleep(300 * time.Millisecond)
@@ -127,7 +127,7 @@ func TestSameDatapathID(t *testing.T) {
 	lost := n.viewers[0].pingsWhile(n.hb, 4*time.Second, func() {
 		impostor = n.vswitch("s2")
 		n.vsctl("set", "bridge", impostor.name, "other_config:datapath-id="+n.s1.dpid)
-		await(t, "the impostor is refused", 10*time.Second, func() bool { return len(d.logged("switch refused")) > 0 })
+		await(t, "the impostor is refused", patience, func() bool { return len(d.logged("switch refused")) > 0 })
 	})
 	if lost > 0 {
 		t.Errorf("it cost the first switch's hosts %v of pings", lost)

@@ -16,7 +16,7 @@ peers:
   - {name: p1, address: 10.0.0.11, port: 1935, max_viewers: 2}
   - {name: p2, address: 10.0.0.12, port: 1935, max_viewers: 2}
   - {name: p3, address: 10.0.0.13, port: 1935, max_viewers: 2}
-bypass: {strategy: least-loaded, margin: 100ms}
+bypass: {strategy: least-loaded, margin: 500ms}
 `
 
 // nginx-rtmp hosts that only post their callbacks form a tree three deep: the CDN's line carries one copy, and so does that

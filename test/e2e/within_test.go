@@ -42,7 +42,7 @@ func (n netns) within(do func() error) error {
 // dial connects from within the namespace: a socket belongs to the one its thread is in when it is made.
 func (n netns) dial(network, addr string) (c net.Conn, err error) {
 	err = n.within(func() error {
-		c, err = net.DialTimeout(network, addr, 2*time.Second)
+		c, err = net.DialTimeout(network, addr, patience)
 		return err
 	})
 	return c, err
