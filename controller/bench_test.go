@@ -21,6 +21,9 @@ type rig struct {
 	c    *Controller
 	d    *datapath
 	sent []byte
+
+	spare   []byte // of settled
+	replies [][]byte
 }
 
 func (r *rig) Read([]byte) (int, error)         { return 0, io.EOF }
@@ -136,6 +139,148 @@ func BenchmarkDecision(b *testing.B) {
 			frames = frames[:0]
 		}
 	}
+}
+
+// A fleet is switches without links between them, each with a peer of its own on port 1 and viewers on ports 3 to 6; the
+// node they dial is at the first.
+type fleet struct {
+	rigs []*rig
+	next int // reads so far
+}
+
+const (
+	fleetSize    = 16
+	fleetViewers = 1000 // known ones, behind each switch
+	fleetBatch   = 32   // connections that come in one read
+)
+
+func peerOf(sw int) topo.Host {
+	return topo.Host{MAC: ofproto.MAC{0, 2, 0, 0, 0, byte(sw)}, IP: ofproto.IPv4{10, 0, 1, byte(sw)}}
+}
+
+func newFleet(tb testing.TB) *fleet {
+	tb.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	policy, err := bypass.New("", 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := Settings{Policy: policy, Services: []stream.Service{{Name: "cdn", Address: benchCDN.IP, Port: 1935}}}
+	for i := range fleetSize {
+		s.Peers = append(s.Peers, stream.Peer{Name: "peer" + string(rune('a'+i)), Address: peerOf(i).IP, Port: 1935})
+	}
+	c, err := New(Options{Log: log, Settings: s})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f := new(fleet)
+	for i := range fleetSize {
+		r := &rig{c: c}
+		id := ofproto.DPID(i + 1)
+		features := &ofproto.FeaturesReply{DatapathID: id}
+		for no := ofproto.Port(1); no <= 6; no++ {
+			features.Ports = append(features.Ports, ofproto.PhyPort{No: no})
+		}
+		r.d = c.newDatapath(ofproto.NewConn(r, ofproto.ConnOptions{}), features, log)
+		if err := c.register(r.d); err != nil {
+			tb.Fatal(err)
+		}
+		c.topo.Learn(peerOf(i).MAC, peerOf(i).IP, topo.Point{DPID: id, Port: 1}, time.Now())
+		c.settings().peers.order[i].health.Store(&health{ok: true})
+		for v := range fleetViewers {
+			c.topo.Learn(ofproto.MAC{0, 3, byte(i), 0, byte(v >> 8), byte(v)}, ofproto.IPv4{10, byte(16 + i), byte(v >> 8), byte(v)},
+				topo.Point{DPID: id, Port: ofproto.Port(3 + v%4)}, time.Now())
+		}
+		r.settle(tb)
+		f.rigs = append(f.rigs, r)
+	}
+	c.topo.Learn(benchCDN.MAC, benchCDN.IP, topo.Point{DPID: 1, Port: 2}, time.Now())
+	return f
+}
+
+// dial has so many new connections come in at one switch after another, in reads of fleetBatch, and each be released.
+func (f *fleet) dial(tb testing.TB, connections int) {
+	batch := make([][]byte, 0, fleetBatch)
+	for i := range fleetBatch {
+		batch = append(batch, f.syn(0, 0, i))
+	}
+	for done := 0; done < connections; done += fleetBatch {
+		sw := f.next % fleetSize
+		for i := range fleetBatch {
+			n := f.next/fleetSize*fleetBatch + i
+			f.patch(batch[i], sw, n%fleetViewers, n/fleetViewers)
+		}
+		f.next++
+		r := f.rigs[sw]
+		if err := r.d.handleBatch(batch); err != nil {
+			tb.Fatal(err)
+		}
+		if outs := r.settled(tb); outs < fleetBatch { // LLDP may be among them
+			tb.Fatalf("released %d of %d", outs, fleetBatch)
+		}
+		if f.next%(100*fleetSize) == 0 {
+			for _, r := range f.rigs {
+				clear(r.d.guards) // as if time had passed: a port may begin only so many in a second
+			}
+		}
+	}
+}
+
+// syn is a packet-in of a connection of a viewer, one of many, behind a switch.
+func (f *fleet) syn(sw, viewer, connection int) []byte {
+	frame := packet.AppendTCP(nil, packet.TCP{
+		DstMAC: benchCDN.MAC, DstIP: benchCDN.IP, DstPort: 1935, Seq: 7, Flags: packet.SYN, Window: 1024,
+	})
+	b, err := ofproto.Append(nil, 0, &ofproto.PacketIn{BufferID: ofproto.NoBuffer, TotalLen: uint16(len(frame)), InPort: 3, Data: frame})
+	if err != nil {
+		panic(err)
+	}
+	f.patch(b, sw, viewer, connection)
+	return b
+}
+
+// patch makes a packet-in another viewer's or another connection's. Checksums are nobody's business here.
+func (*fleet) patch(b []byte, sw, viewer, connection int) {
+	binary.BigEndian.PutUint16(b[14:], uint16(3+viewer%4))
+	frame := b[18:]
+	copy(frame[6:], []byte{0, 3, byte(sw), 0, byte(viewer >> 8), byte(viewer)})
+	copy(frame[26:], []byte{10, byte(16 + sw), byte(viewer >> 8), byte(viewer)})
+	binary.BigEndian.PutUint16(frame[34:], uint16(20000+connection))
+}
+
+// settled answers the barriers among what was sent without a copy, and returns how many packets were sent on.
+func (r *rig) settled(tb testing.TB) (outs int) {
+	for {
+		r.d.flush()
+		r.replies = r.replies[:0]
+		for b := r.sent; len(b) > 0; b = b[binary.BigEndian.Uint16(b[2:]):] {
+			switch ofproto.Type(b[1]) {
+			case ofproto.TypePacketOut:
+				outs++
+			case ofproto.TypeBarrierRequest:
+				b[1] = byte(ofproto.TypeBarrierReply)
+				r.replies = append(r.replies, b[:8])
+			}
+		}
+		answered := r.sent
+		r.sent, r.spare = r.spare[:0], answered
+		if len(r.replies) == 0 {
+			return outs
+		}
+		if err := r.d.handleBatch(r.replies); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkConnection is the first packet of a new connection of a known viewer under bypass, to its release, on sixteen
+// switches with a peer each.
+func BenchmarkConnection(b *testing.B) {
+	f := newFleet(b)
+	b.ReportAllocs()
+	b.ResetTimer()
+	f.dial(b, b.N)
 }
 
 // BenchmarkManySessions holds 100,000 sessions at once, and reports what each takes in memory, how long a change of policy

@@ -156,7 +156,7 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 	}
 	for range len(set.order) + 1 { // each round but the last finds another peer full
 		live := c.streams.Load()
-		view := stream.View{Snapshot: snap, Peers: set.candidates(snap, live), Streams: live}
+		view := stream.View{Snapshot: snap, Peers: d.packet.lineup.now(set, snap, live), Streams: live}
 		for i, p := range view.Peers {
 			if slices.Contains(taken, endpoint{p.Address, p.Port}) {
 				view.Peers[i].Healthy, view.Peers[i].Why = false, "the client's port leads to it already"

@@ -51,6 +51,7 @@ type scratch struct {
 	mod     ofproto.FlowMod
 	actions map[ofproto.Port][]ofproto.Action // one output each
 	flood   []ofproto.Port
+	lineup  lineup
 
 	stranger bool // the sender is not known and may not be learnt now
 }

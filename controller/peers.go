@@ -75,6 +75,36 @@ func (s *peerSet) keep(p stream.Peer) *peer {
 	return n
 }
 
+// A lineup is the peers as a policy may see them, kept from decision to decision: what is looked up again each time is no
+// more than what may have changed. Its zero value is ready; it is of one goroutine.
+type lineup struct {
+	set  *peerSet
+	snap *topo.Snapshot
+	live *stream.Catalog
+	list []stream.Candidate
+}
+
+// now is the peers of a set as they stand, valid until the next call.
+func (l *lineup) now(set *peerSet, snap *topo.Snapshot, live *stream.Catalog) []stream.Candidate {
+	if l.set != set {
+		*l = lineup{set: set, snap: snap, live: live, list: set.candidates(snap, live)}
+		return l.list
+	}
+	moved, taken := l.snap != snap, l.live != live
+	l.snap, l.live = snap, live
+	for i, p := range set.order {
+		c := &l.list[i]
+		if moved {
+			c.Host, _ = snap.HostByIP(p.Address)
+		}
+		if taken {
+			c.Relays = live.Given(p.Name)
+		}
+		p.stands(c)
+	}
+	return l.list
+}
+
 // candidates is the peers as a policy may see them.
 func (s *peerSet) candidates(snap *topo.Snapshot, live *stream.Catalog) []stream.Candidate {
 	list := make([]stream.Candidate, len(s.order))
@@ -86,10 +116,15 @@ func (s *peerSet) candidates(snap *topo.Snapshot, live *stream.Catalog) []stream
 
 func (p *peer) candidate(snap *topo.Snapshot, live *stream.Catalog) stream.Candidate {
 	h, _ := snap.HostByIP(p.Address)
+	c := stream.Candidate{Peer: p.Peer, Host: h, Draining: p.draining, Relays: live.Given(p.Name)}
+	p.stands(&c)
+	return c
+}
+
+// stands fills in what changes from one moment to the next.
+func (p *peer) stands(c *stream.Candidate) {
 	state := p.health.Load()
-	return stream.Candidate{
-		Peer: p.Peer, Host: h, Healthy: state.ok, Why: state.why, Draining: p.draining,
-		Viewers: int(p.viewers.Load()), Relays: live.Given(p.Name), Kbps: float64(p.kbps.Load()),
-		Reports: p.registered || p.reports.Load(),
-	}
+	c.Healthy, c.Why = state.ok, state.why
+	c.Viewers, c.Kbps = int(p.viewers.Load()), float64(p.kbps.Load())
+	c.Reports = p.registered || p.reports.Load()
 }

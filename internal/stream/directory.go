@@ -59,8 +59,11 @@ func (d *Directory) Load() *Catalog {
 	if c := d.cur.Load(); c != nil {
 		return c
 	}
-	return &Catalog{}
+	return nothing
 }
+
+// nothing is the catalog of a directory that has not been told of any stream.
+var nothing = new(Catalog)
 
 // Publish says that a client publishes a stream to a source. Publisher is zero where nobody knows who, service "" where
 // nobody knows which.

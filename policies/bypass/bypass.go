@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -46,24 +47,28 @@ func New(strategy string, margin time.Duration) (Policy, error) {
 // Name returns Name.
 func (Policy) Name() string { return Name }
 
+// usual is how many peers cost a decision no allocation.
+const usual = 32
+
 // Source answers the best peer that is healthy, has room and is on the map, or the CDN where that is no worse.
 func (p Policy) Source(v stream.View, r stream.Request) stream.Choice {
-	peers, why := contenders(v, r)
+	var room [usual]contender
+	peers, last := contenders(v, r, room[:0])
 	if len(peers) == 0 {
-		return stream.Choice{Reason: "no peer: " + why}
+		return stream.Choice{Reason: "no peer: " + unusable(last, r)}
 	}
 	cdn := distance(v, r.At, hostOf(v, r))
 	p.addLags(v, r, peers, &cdn)
 	if p.strategy == LeastDelay {
-		near := slices.DeleteFunc(slices.Clone(peers), func(c contender) bool { return c.loses(cdn, p.margin) })
-		if len(near) == 0 {
+		lost := func(c contender) bool { return c.loses(cdn, p.margin) }
+		if !slices.ContainsFunc(peers, func(c contender) bool { return !lost(c) }) {
 			best := p.best(peers)
-			return stream.Choice{Reason: fmt.Sprintf("cdn: %v; %s %v", cdn, best.peer.Name, best.reach)}
+			return stream.Choice{Reason: told("cdn: ", cdn, "; "+best.peer.Name+" ", best.reach)}
 		}
-		peers = near
+		peers = slices.DeleteFunc(peers, lost)
 	}
 	best := p.best(peers)
-	return stream.Choice{Peer: best.peer, Reason: fmt.Sprintf("%s: %v; cdn %v", best.peer.Name, best.reach, cdn)}
+	return stream.Choice{Peer: best.peer, Reason: told(best.peer.Name+": ", best.reach, "; cdn ", cdn)}
 }
 
 // contender is a peer that may serve, and how far the viewer is from it.
@@ -72,26 +77,27 @@ type contender struct {
 	reach
 }
 
-// contenders are the peers that may serve; why names the reason that ruled the last of the others out.
-func contenders(v stream.View, r stream.Request) (peers []contender, why string) {
-	why = "none configured"
+// contenders adds to peers those that may serve; last is the last of the others, nil where there is none.
+func contenders(v stream.View, r stream.Request, peers []contender) (_ []contender, last *stream.Candidate) {
 	for i := range v.Peers {
 		c := contender{peer: &v.Peers[i]}
-		if not := unusable(c.peer, r); not != "" {
-			why = not
-			continue
+		if usable(c.peer, r) {
+			c.reach = distance(v, r.At, c.peer.Host)
 		}
-		if c.reach = distance(v, r.At, c.peer.Host); !c.known {
-			why = c.peer.Name + " cannot be reached"
-			continue
+		if c.known {
+			peers = append(peers, c)
+		} else {
+			last = c.peer
 		}
-		peers = append(peers, c)
 	}
-	return peers, why
+	return peers, last
 }
 
 // addLags adds how old the stream is expected to be at each source, where that can be told.
 func (p Policy) addLags(v stream.View, r stream.Request, peers []contender, cdn *reach) {
+	if v.Streams.Empty() {
+		return
+	}
 	sources := make([]string, len(peers), len(peers)+1)
 	for i, c := range peers {
 		sources[i] = c.peer.Name
@@ -108,35 +114,57 @@ func (p Policy) addLags(v stream.View, r stream.Request, peers []contender, cdn 
 }
 
 // best is the emptiest of the peers that count as equally soon, and of those as equally near: what margin says of the CDN's
-// line holds for every line between a viewer and a peer. Under LeastLoaded all of them count as that.
+// line holds for every line between a viewer and a peer. Under LeastLoaded all of them count as that. What peers holds is
+// changed.
 func (p Policy) best(peers []contender) contender {
 	if p.strategy != LeastLoaded {
 		peers = p.least(peers, func(c contender) time.Duration { return c.delay })
 		peers = p.least(peers, func(c contender) time.Duration { return c.delay - c.lag })
 	}
-	return slices.MinFunc(peers, func(a, b contender) int {
-		viewers, delay := cmp.Compare(a.peer.Viewers, b.peer.Viewers), cmp.Compare(a.delay, b.delay)
-		if p.strategy == LeastLoaded { // without the margin, the way still counts for something
-			viewers, delay = delay, viewers
+	best := &peers[0]
+	for i := range peers[1:] {
+		if c := &peers[1+i]; p.compare(c, best) < 0 {
+			best = c
 		}
-		return cmp.Or(cmp.Compare(a.peer.Load(), b.peer.Load()), viewers, delay, cmp.Compare(a.peer.Name, b.peer.Name))
-	})
+	}
+	return *best
 }
 
-// least keeps the peers that are within margin of the least.
-func (p Policy) least(peers []contender, of func(contender) time.Duration) (near []contender) {
-	limit := of(slices.MinFunc(peers, func(a, b contender) int { return cmp.Compare(of(a), of(b)) })) + p.margin
-	for _, c := range peers {
-		if of(c) <= limit {
-			near = append(near, c)
+// compare is by what the peers have left to give, the better first.
+func (p Policy) compare(a, b *contender) int {
+	viewers, delay := cmp.Compare(a.peer.Viewers, b.peer.Viewers), cmp.Compare(a.delay, b.delay)
+	if p.strategy == LeastLoaded { // without the margin, the way still counts for something
+		viewers, delay = delay, viewers
+	}
+	return cmp.Or(cmp.Compare(a.peer.Load(), b.peer.Load()), viewers, delay, cmp.Compare(a.peer.Name, b.peer.Name))
+}
+
+// least keeps the peers that are within margin of the least, in place.
+func (p Policy) least(peers []contender, of func(contender) time.Duration) []contender {
+	limit := of(peers[0])
+	for i := range peers {
+		limit = min(limit, of(peers[i]))
+	}
+	limit += p.margin
+	near := peers[:0]
+	for i := range peers {
+		if of(peers[i]) <= limit {
+			near = append(near, peers[i])
 		}
 	}
 	return near
 }
 
-// unusable says why a peer may not serve this viewer, "" where it may.
+// usable reports whether a peer may serve this viewer, if it can be reached.
+func usable(c *stream.Candidate, r stream.Request) bool {
+	return c.Host != nil && c.Healthy && (c.Ingest || !r.Publishes) && !c.Draining && !c.Full()
+}
+
+// unusable says why a peer may not serve this viewer, or cannot.
 func unusable(c *stream.Candidate, r stream.Request) string {
 	switch {
+	case c == nil:
+		return "none configured"
 	case c.Host == nil:
 		return c.Name + " is not on the map"
 	case !c.Healthy:
@@ -148,7 +176,7 @@ func unusable(c *stream.Candidate, r stream.Request) string {
 	case c.Full():
 		return fmt.Sprintf("%s is full (%d viewers, %.0f kb/s)", c.Name, c.Viewers, c.Kbps)
 	}
-	return ""
+	return c.Name + " cannot be reached"
 }
 
 // reach is how far the viewer's switch is from the stream at a source. The viewer's own line is left out: all sources
@@ -161,26 +189,34 @@ type reach struct {
 	measured bool          // the source's own line has been measured
 }
 
-func (r reach) String() string {
+// told is two sources and their reach, each behind its name, in one line.
+func told(name string, a reach, other string, b reach) string {
+	var room [160]byte
+	text := a.append(append(room[:0], name...))
+	return string(b.append(append(text, other...)))
+}
+
+func (r reach) append(text []byte) []byte {
 	if !r.known {
-		return "unreachable"
+		return append(text, "unreachable"...)
 	}
-	text := millis(r.delay)
 	if !r.measured {
-		text = "over " + text
+		text = append(text, "over "...)
 	}
+	text = appendMillis(text, r.delay)
 	if r.live {
-		text += fmt.Sprintf(" (%s old there)", millis(r.lag))
+		text = append(appendMillis(append(text, " ("...), r.lag), " old there)"...)
 	}
 	return text
 }
 
-// millis writes whole milliseconds, and tenths of a few.
-func millis(d time.Duration) string {
-	if ms := d.Seconds() * 1000; ms < 9.95 {
-		return fmt.Sprintf("%.1f ms", ms)
+// appendMillis writes whole milliseconds, and tenths of a few.
+func appendMillis(text []byte, d time.Duration) []byte {
+	ms, digits := d.Seconds()*1000, 0
+	if ms < 9.95 {
+		digits = 1
 	}
-	return fmt.Sprintf("%.0f ms", d.Seconds()*1000)
+	return append(strconv.AppendFloat(text, ms, 'f', digits, 64), " ms"...)
 }
 
 func distance(v stream.View, at topo.Point, h *topo.Host) reach {
