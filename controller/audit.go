@@ -45,7 +45,7 @@ func (t *installer) repair(have []ofproto.FlowStat, asked time.Time) (missing, s
 	}
 	t.deleteRules(change.Delete)
 	if len(send) > 0 {
-		_ = t.send(send, "", func(error) {})
+		_ = t.send(send, "", nil)
 	}
 	t.out.kick()
 	return len(send), len(change.Delete)

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
@@ -25,7 +26,7 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 			return d.forward(snap) // its own switch decides; here it only passes
 		case p.TCPFlags&packet.RST != 0:
 			return d.forward(snap) // the last word of a connection that has ended
-		case !d.mayBegin(svc, time.Now()):
+		case !d.mayBegin(svc, d.now):
 			return nil
 		}
 	}
@@ -143,11 +144,11 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 	now := c.settings()
 	if p, ok := now.ownDial(endpoint{svc.Address, svc.Port}); ok {
 		s := c.toPeer(d, svc, p)
-		s.reading = stream.NewReading(s.ISN)
+		s.hearing = true
 		return s
 	}
 	s := c.newSession(d, svc)
-	s.reading = stream.NewReading(s.ISN)
+	s.hearing = true
 	policy, set := now.policyOf(svc.Name), now.peers
 	s.Policy = policy.Name()
 	request := stream.Request{
@@ -190,7 +191,7 @@ func (c *Controller) newSession(d *datapath, svc *stream.Service) *session {
 	p := &d.packet.peek
 	t := d.tuple()
 	return &session{c: c, Session: stream.Session{
-		Tuple: t, Service: svc.Name, ClientMAC: p.Src, DialedMAC: p.Dst, ISN: p.Seq, Started: time.Now(),
+		Tuple: t, Service: svc.Name, ClientMAC: p.Src, DialedMAC: p.Dst, ISN: p.Seq, Started: d.now,
 		Source: stream.Source{Name: stream.CDN, MAC: p.Dst, Address: t.Service, Port: t.ServicePort},
 	}}
 }
@@ -203,16 +204,23 @@ type held struct {
 	in    ofproto.Port
 	back  bool // from the source to the client
 	frame []byte
+	out   ofproto.PacketOut // that releases it
 }
+
+// released are held packets that may hold others.
+var released = sync.Pool{New: func() any { return new(held) }}
 
 func (d *datapath) hold() *held {
-	return &held{d: d, in: d.packet.in.InPort, frame: append([]byte(nil), d.packet.in.Data...)}
+	h := released.Get().(*held)
+	*h = held{d: d, in: d.packet.in.InPort, frame: append(h.frame[:0], d.packet.in.Data...)}
+	return h
 }
 
-// release sends a held packet on with the same actions as all that follow it.
+// release sends a held packet on with the same actions as all that follow it. It is not held any longer.
 func (h *held) release(actions []ofproto.Action) {
-	_ = h.d.conn.Write(h.d.nextXID(), &ofproto.PacketOut{
-		BufferID: ofproto.NoBuffer, InPort: h.in, Actions: actions, Data: h.frame,
-	})
+	h.out = ofproto.PacketOut{BufferID: ofproto.NoBuffer, InPort: h.in, Actions: actions, Data: h.frame}
+	_ = h.d.conn.Write(h.d.nextXID(), &h.out)
 	h.d.kick()
+	*h = held{frame: h.frame}
+	released.Put(h)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -30,6 +31,7 @@ type datapath struct {
 	auditing tableRead     // of the whole table
 	metering tableRead     // of the sessions
 	kicked   chan struct{} // others wrote to the connection: flush it
+	busy     atomic.Bool   // a batch is being handled, at the end of which the connection is flushed
 	closed   chan struct{} // run is over
 
 	have  []ofproto.FlowStat // the table as the handshake found it; nil once compared
@@ -40,7 +42,8 @@ type datapath struct {
 
 	packet scratch // of the reading goroutine
 	guards map[ofproto.Port]*portGuard
-	rush   bool // the packets in hand came with many others
+	rush   bool      // the packets in hand came with many others
+	now    time.Time // when the messages in hand were read
 }
 
 // scratch is what handling a packet needs, kept from packet to packet so that none costs an allocation.
@@ -52,6 +55,7 @@ type scratch struct {
 	actions map[ofproto.Port][]ofproto.Action // one output each
 	flood   []ofproto.Port
 	lineup  lineup
+	lists   steer.Lists
 
 	stranger bool // the sender is not known and may not be learnt now
 }
@@ -134,6 +138,9 @@ func (d *datapath) run(early [][]byte) error {
 // packets, which may be thousands; within each group the switch's order is kept.
 func (d *datapath) handleBatch(batch [][]byte) error {
 	d.echo.heard()
+	d.now = time.Now()
+	d.busy.Store(true)
+	defer d.busy.Store(false)
 	packets := 0
 	for _, frame := range batch {
 		if ofproto.Type(frame[1]) == ofproto.TypePacketIn {
@@ -155,6 +162,7 @@ func (d *datapath) handleBatch(batch [][]byte) error {
 		}
 		d.metrics.packetIns.Add(float64(packets))
 	}
+	d.busy.Store(false) // before the flush: what is written after it is somebody else's to flush
 	return d.conn.Flush()
 }
 
@@ -172,7 +180,7 @@ func (d *datapath) control(frame []byte) error {
 	case *ofproto.EchoReply:
 		d.echo.answered(h.XID)
 	case *ofproto.BarrierReply:
-		d.table.acknowledged(h.XID)
+		d.table.acknowledged(h.XID, d.now)
 	case *ofproto.Error:
 		d.refused(h.XID, m)
 	case *ofproto.FlowRemoved:
@@ -217,6 +225,9 @@ func (d *datapath) flush() { _ = d.conn.Flush() }
 
 // kick has what another switch's goroutine wrote here sent, without that goroutine waiting for this switch.
 func (d *datapath) kick() {
+	if d.busy.Load() {
+		return
+	}
 	select {
 	case d.kicked <- struct{}{}:
 	default: // a flush is already due

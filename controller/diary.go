@@ -23,7 +23,15 @@ type diary struct {
 
 // note logs one line about a session, unless there are too many.
 func (j *diary) note(s *session, what string, more logrus.Fields) {
+	if j.may() {
+		j.tell(s, what, more)
+	}
+}
+
+// may reports whether there is room for one more line, which is then expected.
+func (j *diary) may() bool {
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	told := j.share.take(time.Now(), diaryRate, diaryRate)
 	if !told {
 		j.untold++
@@ -32,10 +40,11 @@ func (j *diary) note(s *session, what string, more logrus.Fields) {
 			time.AfterFunc(time.Second, j.summarise)
 		}
 	}
-	j.mu.Unlock()
-	if !told {
-		return
-	}
+	return told
+}
+
+// tell logs one line about a session.
+func (j *diary) tell(s *session, what string, more logrus.Fields) {
 	now := s.decided()
 	fields := logrus.Fields{"session": now.Tuple.String(), "source": now.Source.Name}
 	for k, v := range more {

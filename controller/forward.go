@@ -54,7 +54,7 @@ func (d *datapath) forward(snap *topo.Snapshot) error {
 	if d.packet.stranger {
 		return d.send(d.packet.output(out)) // whoever cannot be remembered gets no rule either
 	}
-	now := time.Now()
+	now := d.now
 	if d.place(pair{p.Src, p.Dst}, out, now) && h.At.DPID != d.dpid {
 		d.placeAhead(snap, pair{p.Src, p.Dst}, h, now)
 	}

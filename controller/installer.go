@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,11 +28,13 @@ type installer struct {
 	metrics *metrics
 
 	mu     sync.Mutex
-	out    sender                   // nil while the switch is away
-	rules  map[flow.Key]*installed  // everything wished for
-	flying map[uint32]*installation // by barrier xid
-	loose  bool                     // a deletion was sent and no barrier since: what is added next might be executed before it
-	synced bool                     // this process has compared the table at least once
+	out    sender                  // nil while the switch is away
+	rules  map[flow.Key]*installed // everything wished for
+	flying []installation          // in the order they were sent
+	room   []installation          // the whole of what flying is the rest of
+	loose  bool                    // a deletion was sent and no barrier since: what is added next might be executed before it
+	synced bool                    // this process has compared the table at least once
+	mod    ofproto.FlowMod         // the message in the making
 }
 
 // installed is one wished-for rule and how far it got. Invariant: acked implies sent.
@@ -48,12 +51,26 @@ type installation struct {
 	sent   time.Time
 	policy string // of whom the rules serve, for the metrics; "" for the controller's own
 	err    error  // the switch's first complaint
-	done   func(error)
+	done   waiter
+}
+
+// barrier is the xid of the barrier that confirms an installation.
+func (in *installation) barrier() uint32 { return in.first + uint32(len(in.rules)) }
+
+// A waiter waits for an installation to be confirmed.
+type waiter interface {
+	confirmed(err error) // nil: a barrier says that all of it is in place
+}
+
+func tell(w waiter, err error) {
+	if w != nil {
+		w.confirmed(err)
+	}
 }
 
 func newInstaller(id ofproto.DPID, m *metrics, base []flow.Rule) *installer {
 	t := &installer{
-		dpid: id, metrics: m, rules: make(map[flow.Key]*installed), flying: make(map[uint32]*installation),
+		dpid: id, metrics: m, rules: make(map[flow.Key]*installed),
 	}
 	for _, r := range base {
 		t.rules[r.Key()] = &installed{rule: r}
@@ -61,67 +78,111 @@ func newInstaller(id ofproto.DPID, m *metrics, base []flow.Rule) *installer {
 	return t
 }
 
-// install wishes for rules, sends what the switch does not already hold, and calls done once a barrier has confirmed all
-// of them, or with the reason why that cannot be. done may be called before install returns; nil: nobody asks.
-func (t *installer) install(rules []flow.Rule, policy string, done func(error)) {
-	if done == nil {
-		done = func(error) {}
-	}
+// install wishes for rules, sends what the switch does not already hold, and tells done once a barrier has confirmed all
+// of them, or the reason why that cannot be. done may be told before install returns; nil: nobody asks.
+func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 	t.mu.Lock()
 	var send []*installed
+	var fresh []installed
 	settled := true
-	for _, r := range rules {
+	for i := range rules {
+		r := &rules[i]
 		k := r.Key()
 		have, ok := t.rules[k]
-		if ok && have.sent && have.rule.Same(r) {
+		if ok && have.sent && have.rule.Same(*r) {
 			settled = settled && have.acked
 			continue
 		}
-		have = &installed{rule: r}
+		if send == nil {
+			send, fresh = newRules(len(rules) - i)
+		}
+		have, fresh = &fresh[0], fresh[1:]
+		have.rule = *r
 		t.rules[k] = have
 		send = append(send, have)
 	}
 	switch {
 	case t.out == nil:
 		t.mu.Unlock()
-		done(fmt.Errorf("datapath %v: %w", t.dpid, errAway))
+		tell(done, fmt.Errorf("datapath %v: %w", t.dpid, errAway))
 	case len(send) == 0 && settled:
 		t.mu.Unlock()
-		done(nil)
+		tell(done, nil)
 	default:
 		err := t.send(send, policy, done)
 		t.mu.Unlock()
 		if err != nil {
-			done(err)
+			tell(done, err)
 		}
 	}
 }
 
+// newRules is room for n rules and for the list of them: one allocation for both directions of a connection.
+func newRules(n int) (list []*installed, rules []installed) {
+	if n == 2 {
+		both := new(struct {
+			list  [2]*installed
+			rules [2]installed
+		})
+		return both.list[:0], both.rules[:]
+	}
+	return make([]*installed, 0, n), make([]installed, n)
+}
+
 // send writes rules and a barrier. Under mu.
-func (t *installer) send(rules []*installed, policy string, done func(error)) error {
+func (t *installer) send(rules []*installed, policy string, done waiter) error {
 	if t.loose {
 		t.loose = false
 		if err := t.out.Write(t.out.reserve(1), &ofproto.BarrierRequest{}); err != nil {
 			return err
 		}
 	}
-	first := t.out.reserve(uint32(len(rules)) + 1)
-	var mod ofproto.FlowMod
+	in := installation{
+		first: t.out.reserve(uint32(len(rules)) + 1), rules: rules, sent: time.Now(), policy: policy, done: done,
+	}
 	for i, r := range rules {
-		r.rule.Add(&mod)
-		if err := t.out.Write(first+uint32(i), &mod); err != nil {
+		r.rule.Add(&t.mod)
+		if err := t.out.Write(in.first+uint32(i), &t.mod); err != nil {
 			return err
 		}
 		r.sent = true
 	}
-	barrier := first + uint32(len(rules))
-	if err := t.out.Write(barrier, &ofproto.BarrierRequest{}); err != nil {
+	if err := t.out.Write(in.barrier(), &ofproto.BarrierRequest{}); err != nil {
 		return err
 	}
-	t.flying[barrier] = &installation{first: first, rules: rules, sent: time.Now(), policy: policy, done: done}
+	t.fly(in)
 	t.metrics.flowMods.Add(float64(len(rules)))
 	t.out.kick()
 	return nil
+}
+
+// fly notes an installation that was sent. Under mu.
+func (t *installer) fly(in installation) {
+	if len(t.flying) == 0 {
+		t.flying = t.room[:0]
+	}
+	if len(t.flying) == cap(t.flying) {
+		t.room = append(t.flying, in)
+		t.flying = t.room
+		return
+	}
+	t.flying = append(t.flying, in)
+}
+
+// landed takes out the installation that a barrier confirms: the first, as a rule. Under mu.
+func (t *installer) landed(barrier uint32) (in installation, ok bool) {
+	i := slices.IndexFunc(t.flying, func(in installation) bool { return in.barrier() == barrier })
+	if i < 0 {
+		return installation{}, false
+	}
+	in = t.flying[i]
+	if i > 0 {
+		t.flying = slices.Delete(t.flying, i, i+1)
+	} else {
+		t.flying[0] = installation{}
+		t.flying = t.flying[1:]
+	}
+	return in, true
 }
 
 // unconfirmed counts the installations whose barrier has not been answered.
@@ -162,12 +223,10 @@ func (t *installer) drop(match func(flow.Rule) bool) {
 }
 
 // acknowledged handles a barrier reply: what it confirms is applied now, not before.
-func (t *installer) acknowledged(barrier uint32) {
+func (t *installer) acknowledged(barrier uint32, now time.Time) {
 	t.mu.Lock()
-	in, ok := t.flying[barrier]
-	delete(t.flying, barrier)
+	in, ok := t.landed(barrier)
 	if ok {
-		now := time.Now()
 		for _, r := range in.rules {
 			r.acked, r.ackedAt = r.sent, now // a rule that failed was unsent by its error
 		}
@@ -176,8 +235,8 @@ func (t *installer) acknowledged(barrier uint32) {
 	if !ok {
 		return
 	}
-	t.metrics.installSeconds(in.policy).Observe(time.Since(in.sent).Seconds())
-	in.done(in.err)
+	t.metrics.installSeconds(in.policy).Observe(now.Sub(in.sent).Seconds())
+	tell(in.done, in.err)
 }
 
 // rejected handles an error that names a flow mod of ours: the wish is given up, and whoever waits is told why. It answers
@@ -185,7 +244,8 @@ func (t *installer) acknowledged(barrier uint32) {
 func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, in := range t.flying {
+	for j := range t.flying {
+		in := &t.flying[j]
 		if i := xid - in.first; i < uint32(len(in.rules)) {
 			r := in.rules[i]
 			r.sent, r.acked = false, false
@@ -215,12 +275,7 @@ func indispensable(k flow.Kind) bool {
 func (t *installer) overdue(before time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, in := range t.flying {
-		if in.sent.Before(before) {
-			return true
-		}
-	}
-	return false
+	return len(t.flying) > 0 && t.flying[0].sent.Before(before)
 }
 
 // expired handles the switch's word that an entry is gone, and answers whether it was wished for. An entry that was
@@ -265,7 +320,7 @@ func (t *installer) reconcile(have []ofproto.FlowStat) (sent, kept int) {
 	t.deleteRules(change.Delete)
 	for _, missing := range [][]*installed{first, then} {
 		if len(missing) > 0 {
-			_ = t.send(missing, "", func(error) {})
+			_ = t.send(missing, "", nil)
 		}
 	}
 	t.out.kick()
@@ -295,10 +350,9 @@ func (t *installer) wishes() flow.Table {
 
 // deleteRules sends deletions. Under mu, while connected.
 func (t *installer) deleteRules(keys []flow.Key) {
-	var mod ofproto.FlowMod
 	for _, k := range keys {
-		k.Delete(&mod)
-		_ = t.out.Write(t.out.reserve(1), &mod)
+		k.Delete(&t.mod)
+		_ = t.out.Write(t.out.reserve(1), &t.mod)
 		t.loose = true
 	}
 	t.metrics.flowMods.Add(float64(len(keys)))
@@ -313,12 +367,12 @@ func (t *installer) disconnect(out sender) {
 	}
 	t.out = nil
 	flying := t.flying
-	t.flying = make(map[uint32]*installation)
+	t.flying, t.room = nil, nil
 	for _, r := range t.rules {
 		r.sent, r.acked = false, false
 	}
 	t.mu.Unlock()
 	for _, in := range flying {
-		in.done(fmt.Errorf("datapath %v: %w", t.dpid, errAway))
+		tell(in.done, fmt.Errorf("datapath %v: %w", t.dpid, errAway))
 	}
 }

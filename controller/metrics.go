@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -28,6 +30,33 @@ type metrics struct {
 	resets     *prometheus.CounterVec // by source
 	table      *prometheus.GaugeVec   // by dpid, rules
 	dropped    *prometheus.CounterVec // by dpid, port, class
+
+	mu     sync.RWMutex
+	served map[served]*servedMetrics
+}
+
+// served is a policy and a source that it chose.
+type served struct{ policy, source string }
+
+// servedMetrics are the series of a policy and a source, looked up once.
+type servedMetrics struct {
+	sessions  prometheus.Gauge
+	decisions prometheus.Counter
+}
+
+func (m *metrics) from(policy, source string) *servedMetrics {
+	k := served{policy, source}
+	m.mu.RLock()
+	s, ok := m.served[k]
+	m.mu.RUnlock()
+	if ok {
+		return s
+	}
+	s = &servedMetrics{m.sessions.WithLabelValues(policy, source), m.decisions.WithLabelValues(policy, source)}
+	m.mu.Lock()
+	m.served[k] = s
+	m.mu.Unlock()
+	return s
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -47,6 +76,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts(opts(name, help)), labels)
 	}
 	m := &metrics{
+		served: make(map[served]*servedMetrics),
 		install: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "ofctl", Name: "flow_install_duration_seconds",
 			Help:    "From the first flow mod written to the barrier reply that confirms them all.",

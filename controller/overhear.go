@@ -24,18 +24,21 @@ func (d *datapath) overheard() {
 func (s *session) read(seq uint32, payload []byte) {
 	s.mu.Lock()
 	if s.resumes && len(payload) > 0 { // what an earlier run has read of it is lost; most have said nothing yet
-		s.reading, s.resumes = stream.NewReading(seq-1), false
+		s.hearing, s.resumes, s.reading = true, false, stream.NewReading(seq-1)
 	}
-	if s.reading == nil {
+	if !s.hearing || len(payload) == 0 {
 		s.mu.Unlock()
 		return
+	}
+	if s.reading == nil {
+		s.reading = stream.NewReading(s.ISN)
 	}
 	intent, done := s.reading.Segment(seq, payload)
 	if !done {
 		s.mu.Unlock()
 		return
 	}
-	s.reading, s.intent = nil, intent
+	s.hearing, s.reading, s.intent = false, nil, intent
 	if s.state == active || s.state == pending {
 		s.announce()
 	}
@@ -50,7 +53,7 @@ func (s *session) read(seq uint32, payload []byte) {
 // still on their way it waits for them: installed calls it again.
 func (s *session) endCopying() {
 	s.mu.Lock()
-	due := s.copying && s.reading == nil && !s.resumes && s.state == active
+	due := s.copying && !s.hearing && !s.resumes && s.state == active
 	s.copying = s.copying && !due
 	plan := s.plan
 	s.mu.Unlock()

@@ -90,9 +90,7 @@ func (s *session) replan(snap *topo.Snapshot) {
 	}
 	s.plan = next
 	s.mu.Unlock()
-	for _, step := range s.rules(next).Steps {
-		s.c.table(step.DPID).install(step.Rules, s.Policy, nil)
-	}
+	s.send(next, nil, nil)
 	s.c.withdrawBut(next, old)
 	s.c.diary.note(s, "session rerouted", nil)
 }

@@ -34,7 +34,8 @@ type session struct {
 	seated bool // it takes a place at its peer
 	meter  meter
 
-	reading *stream.Reading // what the client says first; nil once nothing more is to be learnt
+	hearing bool            // what the client says first is still of interest
+	reading *stream.Reading // what it has said so far; nil before its first word and once nothing more is to be learnt
 	copying bool            // its rules copy the client's packets to the controller
 	resumes bool            // an earlier run did so: what it says next is read as if it were its first
 	anyEdge bool            // of an earlier run, and which of its switches is its client's is not known yet
@@ -80,10 +81,11 @@ func (s sessionState) String() string { return stateNames[s] }
 // begin works out a new session's rules, installs them and then lets its first packet go. Where they cannot be, the
 // packet goes to everybody as any other to an unknown place would, and the next one begins anew.
 func (s *session) begin(d *datapath, snap *topo.Snapshot) {
-	plan, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
+	lists := &d.packet.lists
+	plan, err := lists.Session(&s.Session, snap, s.c.idleSeconds())
 	if err != nil && s.Redirected() {
 		s.fallBack(err)
-		plan, err = steer.Session(&s.Session, snap, s.c.idleSeconds())
+		plan, err = lists.Session(&s.Session, snap, s.c.idleSeconds())
 	}
 	if err != nil {
 		s.forget(err.Error())
@@ -93,7 +95,7 @@ func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 	s.mu.Lock()
 	s.held = d.hold()
 	s.mu.Unlock()
-	s.install(plan)
+	s.install(plan, lists)
 }
 
 // again handles a packet of a session that its switch has no rule for: it is held while the rules are on their way, and
@@ -117,7 +119,8 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	if h, ok := snap.HostByIP(s.Source.Address); ok && s.Source.MAC == (ofproto.MAC{}) {
 		s.Source.MAC = h.MAC // an earlier run decided, and left no rule that tells
 	}
-	plan, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
+	lists := &d.packet.lists
+	plan, err := lists.Session(&s.Session, snap, s.c.idleSeconds())
 	if err != nil || s.state == ended {
 		s.mu.Unlock()
 		if back {
@@ -132,13 +135,14 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	s.held.back = back
 	old := s.plan
 	s.mu.Unlock()
-	s.install(plan)
+	s.install(plan, lists)
 	s.c.withdrawBut(plan, old)
 	return nil
 }
 
-// install sends a plan to all its switches and waits for the last acknowledgement before anything is released.
-func (s *session) install(plan steer.Plan) {
+// install sends a plan to all its switches and waits for the last acknowledgement before anything is released. lists are
+// those of the goroutine; nil: it has none.
+func (s *session) install(plan steer.Plan, lists *steer.Lists) {
 	s.mu.Lock()
 	if s.state == ended { // meanwhile, by a new connection from its port
 		s.mu.Unlock()
@@ -147,36 +151,53 @@ func (s *session) install(plan steer.Plan) {
 	s.plan = plan
 	s.setState(pending)
 	s.mu.Unlock()
-	var failure atomic.Pointer[error]
-	left := atomic.Int32{}
-	left.Store(int32(len(plan.Steps)))
-	done := func(err error) {
-		if err != nil {
-			failure.CompareAndSwap(nil, &err)
-		}
-		if left.Add(-1) > 0 {
-			return
-		}
-		if first := failure.Load(); first != nil {
-			s.failed(plan, *first)
-			return
-		}
-		s.installed(plan)
+	w := &installing{s: s, plan: plan}
+	w.left.Store(int32(len(plan.Steps)))
+	s.send(plan, lists, w)
+}
+
+// send wishes for a plan's rules as they must be on the switches now: with the client overheard while that still tells
+// something.
+func (s *session) send(plan steer.Plan, lists *steer.Lists, w waiter) {
+	s.mu.Lock()
+	var room [2]flow.Rule
+	last := len(plan.Steps) - 1
+	edge := plan.Steps[last].Rules
+	if s.hearing {
+		s.copying = true
+		edge = lists.Overheard(room[:0], edge, &s.Session)
 	}
-	for _, step := range s.rules(plan).Steps {
-		s.c.table(step.DPID).install(step.Rules, s.Policy, done)
+	s.mu.Unlock()
+	for i, step := range plan.Steps {
+		if i == last {
+			step.Rules = edge
+		}
+		s.c.table(step.DPID).install(step.Rules, s.Policy, w)
 	}
 }
 
-// rules is the plan as it must be on the switches now: with the client overheard while that still tells something.
-func (s *session) rules(plan steer.Plan) steer.Plan {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reading == nil {
-		return plan
+// installing is a plan whose rules are on their way to all its switches.
+type installing struct {
+	s       *session
+	plan    steer.Plan
+	left    atomic.Int32
+	failure atomic.Pointer[error]
+}
+
+// confirmed takes the answer of one of the switches.
+func (w *installing) confirmed(err error) {
+	if err != nil {
+		first := err
+		w.failure.CompareAndSwap(nil, &first)
 	}
-	s.copying = true
-	return plan.Overheard(&s.Session)
+	if w.left.Add(-1) > 0 {
+		return
+	}
+	if first := w.failure.Load(); first != nil {
+		w.s.failed(w.plan, *first)
+		return
+	}
+	w.s.installed(w.plan)
 }
 
 func (s *session) installed(plan steer.Plan) {
@@ -196,8 +217,10 @@ func (s *session) installed(plan steer.Plan) {
 		}
 	}
 	if news {
-		s.c.metrics.decisions.WithLabelValues(s.Policy, s.Source.Name).Inc()
-		s.c.diary.note(s, "session decided", logrus.Fields{"service": s.Service, "policy": s.Policy, "reason": s.Reason})
+		s.c.metrics.from(s.Policy, s.Source.Name).decisions.Inc()
+		if s.c.diary.may() {
+			s.c.diary.tell(s, "session decided", logrus.Fields{"service": s.Service, "policy": s.Policy, "reason": s.Reason})
+		}
 	}
 }
 
@@ -254,7 +277,7 @@ func (s *session) failed(plan steer.Plan, err error) {
 		s.forget(err.Error())
 		return
 	}
-	s.install(direct)
+	s.install(direct, nil)
 }
 
 // fallBack gives up a decision that cannot be carried out, before any packet has left.
@@ -309,12 +332,13 @@ func (s *session) park() {
 
 // setState keeps the gauge true. Under mu.
 func (s *session) setState(next sessionState) {
-	g := s.c.metrics.sessions.WithLabelValues(s.Policy, s.Source.Name)
-	if s.state != active && next == active {
-		g.Inc()
-	}
-	if s.state == active && next != active {
-		g.Dec()
+	if (s.state == active) != (next == active) {
+		g := s.c.metrics.from(s.Policy, s.Source.Name).sessions
+		if next == active {
+			g.Inc()
+		} else {
+			g.Dec()
+		}
 	}
 	s.state = next
 }

@@ -3,6 +3,7 @@ package steer
 import (
 	"slices"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -16,18 +17,14 @@ var CopyMAC = ofproto.MAC{0x02, 'o', 'f', 'c', 'p', 'y'}
 func (p Plan) Overheard(s *stream.Session) Plan {
 	steps := slices.Clone(p.Steps)
 	edge := &steps[len(steps)-1]
-	edge.Rules = slices.Clone(edge.Rules)
-	there := &edge.Rules[len(edge.Rules)-1]
-	there.Actions = append(slices.Clone(there.Actions), ofproto.SetDLDst{MAC: CopyMAC})
-	if slices.ContainsFunc(there.Actions, func(a ofproto.Action) bool { return a.Type() == ofproto.ActionSetNWSrc }) {
-		there.Actions = append(there.Actions, ofproto.SetNWSrc{IPv4: s.Client})
-	}
-	if s.Redirected() {
-		there.Actions = append(there.Actions, ofproto.SetNWDst{IPv4: s.Tuple.Service})
-		if s.Source.Port != s.ServicePort {
-			there.Actions = append(there.Actions, ofproto.SetTPDst{Port: s.ServicePort})
-		}
-	}
-	there.Actions = append(there.Actions, ofproto.Output{Port: ofproto.PortController, MaxLen: wholePacket})
+	edge.Rules = (*Lists)(nil).Overheard(nil, edge.Rules, s)
 	return Plan{Steps: steps}
+}
+
+// Overheard adds to rules those of the client's own switch, as Plan.Overheard has them.
+func (l *Lists) Overheard(rules, edge []flow.Rule, s *stream.Session) []flow.Rule {
+	rules = append(rules, edge...)
+	there := &rules[len(rules)-1]
+	there.Actions = l.overheard(there.Actions, s)
+	return rules
 }

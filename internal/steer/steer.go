@@ -58,6 +58,11 @@ func (p Plan) Release() []ofproto.Action {
 //
 // It fails where the client or the source is not on the map or no path leads between them.
 func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) {
+	return (*Lists)(nil).Session(s, snap, idle)
+}
+
+// Session is as the function of this name, with lists of actions that other plans have as well.
+func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) {
 	client, ok := place(snap, s.ClientMAC, s.Client)
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: client %v: place unknown", s.Tuple, s.ClientMAC)
@@ -66,20 +71,23 @@ func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) 
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: source %s (%v): place unknown", s.Tuple, s.Source.Name, s.Source.MAC)
 	}
-	hops, ok := snap.Path(client.At, server.At)
+	var room [8]topo.Hop
+	hops, ok := snap.AppendPath(room[:0], client.At, server.At)
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: no path from %v to source %s at %v", s.Tuple, client.At, s.Source.Name, server.At)
 	}
-	c := connection{*s, s.Redirected() && client.At == server.At}
+	c := connection{Session: *s, lists: l, turned: s.Redirected() && client.At == server.At}
 	c.ClientMAC, c.Source.MAC = client.MAC, server.MAC // unknown to a session rebuilt from a switch's table
 	cookie := flow.NewCookie(flow.KindSession, s.Hash())
-	plan := Plan{Steps: make([]Step, 0, len(hops))}
+	plan, all := emptyPlan(len(hops))
 	for i := len(hops) - 1; i >= 0; i-- {
-		there, back := c.forward(hops[i]), c.backward(hops[i].Reversed())
+		rules := all[:2:2]
+		all = all[2:]
 		if i == 0 {
-			there, back = c.dialed(hops[i]), c.restored(hops[i].Reversed())
+			rules[0], rules[1] = c.restored(hops[i].Reversed()), c.dialed(hops[i])
+		} else {
+			rules[0], rules[1] = c.backward(hops[i].Reversed()), c.forward(hops[i])
 		}
-		rules := []flow.Rule{back, there}
 		for j := range rules {
 			rules[j].Priority, rules[j].Cookie, rules[j].Idle, rules[j].Notify = flow.PrioritySession, cookie, idle, true
 		}
@@ -89,6 +97,18 @@ func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) 
 		plan.Steps = append(plan.Steps, Step{hops[i].DPID, rules})
 	}
 	return plan, nil
+}
+
+// emptyPlan is room for a plan over some switches, two rules on each: one allocation where there is but one.
+func emptyPlan(switches int) (Plan, []flow.Rule) {
+	if switches == 1 {
+		p := new(struct {
+			step  [1]Step
+			rules [2]flow.Rule
+		})
+		return Plan{Steps: p.step[:0]}, p.rules[:]
+	}
+	return Plan{Steps: make([]Step, 0, switches)}, make([]flow.Rule, 2*switches)
 }
 
 // place finds a host by its hardware address, or by its IPv4 address where a session rebuilt from a switch's table does not
@@ -103,39 +123,42 @@ func place(snap *topo.Snapshot, mac ofproto.MAC, ip ofproto.IPv4) (*topo.Host, b
 // A connection is a session as its rules see it.
 type connection struct {
 	stream.Session
+	lists  *Lists
 	turned bool // its packets go back out of the port they came in by, and must not show who sent them
 }
 
 // dialed is the way there on the client's switch: it matches what the client sends and makes it what the source expects.
 func (s *connection) dialed(h topo.Hop) flow.Rule {
-	r := flow.Rule{Match: matching(h.In, s.Client, s.ClientPort, s.Tuple.Service, s.ServicePort)}
+	k := list{out: outPort(h)}
 	if s.turned {
-		r.Actions = append(r.Actions, ofproto.SetDLSrc{MAC: s.DialedMAC}, ofproto.SetNWSrc{IPv4: s.Tuple.Service})
+		k.setSrc, k.dlSrc, k.nwSrc = true, s.DialedMAC, s.Tuple.Service
 	}
 	if s.Redirected() {
-		r.Actions = append(r.Actions, ofproto.SetDLDst{MAC: s.Source.MAC}, ofproto.SetNWDst{IPv4: s.Source.Address})
+		k.setDst, k.dlDst, k.nwDst = true, s.Source.MAC, s.Source.Address
 		if s.Source.Port != s.ServicePort {
-			r.Actions = append(r.Actions, ofproto.SetTPDst{Port: s.Source.Port})
+			k.tpDst = s.Source.Port
 		}
 	}
-	r.Actions = append(r.Actions, output(h))
-	return r
+	return flow.Rule{
+		Match: matching(h.In, s.Client, s.ClientPort, s.Tuple.Service, s.ServicePort), Actions: s.lists.of(k),
+	}
 }
 
 // restored is the way back on the client's switch: the source's addresses become those the client dialled.
 func (s *connection) restored(h topo.Hop) flow.Rule {
+	k := list{back: true, out: outPort(h)}
 	r := flow.Rule{Match: matching(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort)}
 	if s.turned {
 		r.Match.NWDst = s.Tuple.Service
-		r.Actions = append(r.Actions, ofproto.SetDLDst{MAC: s.ClientMAC}, ofproto.SetNWDst{IPv4: s.Client})
+		k.setDst, k.dlDst, k.nwDst = true, s.ClientMAC, s.Client
 	}
 	if s.Redirected() {
-		r.Actions = append(r.Actions, ofproto.SetDLSrc{MAC: s.DialedMAC}, ofproto.SetNWSrc{IPv4: s.Tuple.Service})
+		k.setSrc, k.dlSrc, k.nwSrc = true, s.DialedMAC, s.Tuple.Service
 		if s.Source.Port != s.ServicePort {
-			r.Actions = append(r.Actions, ofproto.SetTPSrc{Port: s.ServicePort})
+			k.tpSrc = s.ServicePort
 		}
 	}
-	r.Actions = append(r.Actions, output(h))
+	r.Actions = s.lists.of(k)
 	return r
 }
 
@@ -143,24 +166,24 @@ func (s *connection) restored(h topo.Hop) flow.Rule {
 func (s *connection) forward(h topo.Hop) flow.Rule {
 	return flow.Rule{
 		Match:   matching(h.In, s.Client, s.ClientPort, s.Source.Address, s.Source.Port),
-		Actions: []ofproto.Action{output(h)},
+		Actions: s.lists.of(list{out: outPort(h)}),
 	}
 }
 
 func (s *connection) backward(h topo.Hop) flow.Rule {
 	return flow.Rule{
 		Match:   matching(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort),
-		Actions: []ofproto.Action{output(h)},
+		Actions: s.lists.of(list{out: outPort(h)}),
 	}
 }
 
-// output sends out of the hop's port. A switch drops what it is told to send back where it came from, unless told so by
+// outPort sends out of the hop's port. A switch drops what it is told to send back where it came from, unless told so by
 // name (OpenFlow 1.0.0 §5.2.1, OFPP_IN_PORT).
-func output(h topo.Hop) ofproto.Action {
+func outPort(h topo.Hop) ofproto.Port {
 	if h.Out == h.In {
-		return ofproto.Output{Port: ofproto.PortInPort}
+		return ofproto.PortInPort
 	}
-	return ofproto.Output{Port: h.Out}
+	return h.Out
 }
 
 // matching is the match of one direction of one TCP connection on one port.

@@ -18,12 +18,15 @@ func (h Hop) Reversed() Hop { return Hop{h.DPID, h.Out, h.In} }
 // Path lists the hops from one attachment point to another along the links of least delay, each link counted for another
 // 10 us so that detours must be worth it, ties broken by datapath id; ok is false where no path leads. The way back is the
 // same hops reversed.
-func (g *Graph) Path(from, to Point) (hops []Hop, ok bool) {
+func (g *Graph) Path(from, to Point) (hops []Hop, ok bool) { return g.AppendPath(nil, from, to) }
+
+// AppendPath adds Path's hops to hops.
+func (g *Graph) AppendPath(hops []Hop, from, to Point) (_ []Hop, ok bool) {
 	at, in := from.DPID, from.Port
 	i, known := g.find(at)
 	t := g.treeTo(to.DPID)
 	if !known || t == nil || !t.reaches(i) {
-		return nil, false
+		return hops, false
 	}
 	for at != to.DPID {
 		s := t.next[i]
