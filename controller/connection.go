@@ -24,10 +24,10 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 		switch {
 		case snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}):
 			return d.forward(snap) // its own switch decides; here it only passes
-		case p.TCPFlags&packet.RST != 0:
-			return d.forward(snap) // the last word of a connection that has ended
 		case !d.mayBegin(svc, d.now):
 			return nil
+		case p.TCPFlags&packet.RST != 0:
+			return d.forward(snap) // the last word of a connection that has ended
 		}
 	}
 	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
@@ -58,6 +58,7 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 		replaced.end("its port was used again")
 	}
 	if fresh {
+		d.guard(d.packet.in.InPort).begun.add(s)
 		s.begin(d, snap)
 		return nil
 	}

@@ -40,10 +40,11 @@ type datapath struct {
 	pairMu sync.Mutex // pairs are also placed by the goroutines of other switches on a path
 	pairs  map[pair]placedPair
 
-	packet scratch // of the reading goroutine
-	guards map[ofproto.Port]*portGuard
-	rush   bool      // the packets in hand came with many others
-	now    time.Time // when the messages in hand were read
+	packet   scratch // of the reading goroutine, as what follows
+	guards   map[ofproto.Port]*portGuard
+	pulse    pulse
+	strained bool      // not all that comes is kept up with: ports are held to their shares
+	now      time.Time // when the messages in hand were read
 }
 
 // scratch is what handling a packet needs, kept from packet to packet so that none costs an allocation.
@@ -57,7 +58,8 @@ type scratch struct {
 	lineup  lineup
 	lists   steer.Lists
 
-	stranger bool // the sender is not known and may not be learnt now
+	sender  *topo.Host // nil where nobody knows where it is
+	counted bool       // against its port's share
 }
 
 func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, log logrus.FieldLogger) *datapath {
@@ -137,8 +139,9 @@ func (d *datapath) run(early [][]byte) error {
 // handleBatch answers in one write all that one read brought. Replies that others wait for are handled before the
 // packets, which may be thousands; within each group the switch's order is kept.
 func (d *datapath) handleBatch(batch [][]byte) error {
-	d.echo.heard()
-	d.now = time.Now()
+	now := time.Now()
+	rtt := d.echo.heard(now)
+	d.now = now
 	d.busy.Store(true)
 	defer d.busy.Store(false)
 	packets := 0
@@ -151,8 +154,8 @@ func (d *datapath) handleBatch(batch [][]byte) error {
 			return err
 		}
 	}
-	d.rush = packets >= rush
 	if packets > 0 {
+		d.strain(packets, now, rtt)
 		for _, frame := range batch {
 			if ofproto.Type(frame[1]) == ofproto.TypePacketIn {
 				if err := d.packetIn(frame); err != nil {
@@ -178,7 +181,9 @@ func (d *datapath) control(frame []byte) error {
 	case *ofproto.EchoRequest:
 		return d.conn.Write(h.XID, &ofproto.EchoReply{Data: m.Data})
 	case *ofproto.EchoReply:
-		d.echo.answered(h.XID)
+		if !d.pulse.answered(h.XID, time.Now()) {
+			d.echo.answered(h.XID)
+		}
 	case *ofproto.BarrierReply:
 		d.table.acknowledged(h.XID, d.now)
 	case *ofproto.Error:

@@ -103,7 +103,7 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	from := topo.Point{DPID: ofproto.DPID(l.DPID), Port: ofproto.Port(l.Port)}
 	if err != nil || age < 0 || age > maxLLDPAge || !c.links.first(from, l.Timestamp) {
 		c.metrics.forged.Inc()
-		d.mayFlood(time.Now()) // nothing is sent on, but they come by the channel that others need
+		d.mayPass(time.Now()) // nothing is sent on, but they come by the channel that others need
 		return
 	}
 	to := topo.Point{DPID: d.dpid, Port: port}

@@ -51,9 +51,6 @@ func (d *datapath) forward(snap *topo.Snapshot) error {
 	if out == d.packet.in.InPort {
 		return nil // it is where it came from
 	}
-	if d.packet.stranger {
-		return d.send(d.packet.output(out)) // whoever cannot be remembered gets no rule either
-	}
 	now := d.now
 	if d.place(pair{p.Src, p.Dst}, out, now) && h.At.DPID != d.dpid {
 		d.placeAhead(snap, pair{p.Src, p.Dst}, h, now)
@@ -61,16 +58,16 @@ func (d *datapath) forward(snap *topo.Snapshot) error {
 	return d.send(d.packet.output(out))
 }
 
-// place puts a pair's rule on this switch, unless that was just done, and reports whether it did.
+// place puts a pair's rule on this switch, unless that was just done or its sender has too many, and reports whether it did.
 func (d *datapath) place(k pair, out ofproto.Port, now time.Time) bool {
 	d.pairMu.Lock()
 	was := d.pairs[k]
-	fresh := was.out == out && now.Sub(was.sent) < pairFresh
-	if !fresh {
+	due := (was.out != out || now.Sub(was.sent) >= pairFresh) && d.mayPlace(now)
+	if due {
 		d.pairs[k] = placedPair{out, now}
 	}
 	d.pairMu.Unlock()
-	if fresh {
+	if !due {
 		return false
 	}
 	m := &d.packet.mod
@@ -178,7 +175,7 @@ func (d *datapath) broadcast(snap *topo.Snapshot) error {
 		return nil
 	}
 	s.flood = snap.BroadcastPorts(s.flood[:0], in, usable)
-	if len(s.flood) == 0 || !snap.IsLink(in) && !d.mayFlood(now) {
+	if len(s.flood) == 0 || !d.mayPass(now) {
 		return nil
 	}
 	actions := make([]ofproto.Action, len(s.flood))
@@ -204,9 +201,6 @@ func (d *datapath) arp(snap *topo.Snapshot) error {
 	}
 	if !ok || target.MAC == ofproto.MAC(p.Src) {
 		return d.broadcast(snap)
-	}
-	if !d.mayAsk(time.Now()) {
-		return nil
 	}
 	reply := packet.AppendARP(nil, packet.ARP{
 		Op: packet.ARPReply, VLAN: p.VLAN, SenderMAC: target.MAC, SenderIP: p.DstIP, TargetMAC: p.ARPSenderMAC, TargetIP: p.SrcIP,

@@ -35,11 +35,12 @@ type openEcho struct {
 	sent time.Time
 }
 
-// heard notes that the connection said something.
-func (e *echoes) heard() {
+// heard notes that the connection said something, and returns the least round trip of late.
+func (e *echoes) heard(now time.Time) time.Duration {
 	e.mu.Lock()
-	e.last = time.Now()
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	e.last = now
+	return e.rtt
 }
 
 func (e *echoes) sent(xid uint32, now time.Time) {

@@ -30,6 +30,7 @@ type metrics struct {
 	resets     *prometheus.CounterVec // by source
 	table      *prometheus.GaugeVec   // by dpid, rules
 	dropped    *prometheus.CounterVec // by dpid, port, class
+	strained   *prometheus.CounterVec // by dpid
 
 	mu     sync.RWMutex
 	served map[served]*servedMetrics
@@ -98,11 +99,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
 		table:      gauges("rules", "Rules on a switch at its last audit: desired, present, missing, foreign.", "dpid", "rules"),
 		dropped:    counters("packet_ins_dropped_total", "Packets not sent on because their port exceeded its share.", "dpid", "port", "class"),
+		strained:   counters("overloads_total", "Times that a switch, or the daemon with its packets, began not to keep up.", "dpid"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
 	}
 	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
 		m.flowErrors, m.sessions, m.decisions, m.bytes, m.forged, m.conflicts, m.repaired, m.resets, m.table,
-		m.dropped)
+		m.dropped, m.strained)
 	return m
 }
 
@@ -133,21 +135,23 @@ func (m *metrics) installSeconds(policy string) prometheus.Observer {
 
 // switchMetrics are one switch's series, looked up once.
 type switchMetrics struct {
-	packetIns, malformed prometheus.Counter
-	rtt                  prometheus.Gauge
-	rules                func(which string, n int)
-	forget               func()
+	packetIns, malformed, strained prometheus.Counter
+	rtt                            prometheus.Gauge
+	rules                          func(which string, n int)
+	forget                         func()
 }
 
 func (m *metrics) of(d ofproto.DPID) *switchMetrics {
 	id := d.String()
 	return &switchMetrics{
 		packetIns: m.packetIns.WithLabelValues(id), malformed: m.malformed.WithLabelValues(id),
-		rtt:   m.rtt.WithLabelValues(id),
-		rules: func(which string, n int) { m.table.WithLabelValues(id, which).Set(float64(n)) },
+		strained: m.strained.WithLabelValues(id),
+		rtt:      m.rtt.WithLabelValues(id),
+		rules:    func(which string, n int) { m.table.WithLabelValues(id, which).Set(float64(n)) },
 		forget: func() {
 			m.packetIns.DeleteLabelValues(id)
 			m.malformed.DeleteLabelValues(id)
+			m.strained.DeleteLabelValues(id)
 			m.rtt.DeleteLabelValues(id)
 			m.table.DeletePartialMatch(prometheus.Labels{"dpid": id})
 			m.dropped.DeletePartialMatch(prometheus.Labels{"dpid": id})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -16,6 +17,11 @@ import (
 // overheard handles a copy of a packet that is on its way already.
 func (d *datapath) overheard() {
 	if s, ok := d.c.sessions.Load(d.tuple()); ok {
+		if d.packet.peek.TCPFlags&packet.SYN == 0 {
+			s.mu.Lock()
+			s.heard = true
+			s.mu.Unlock()
+		}
 		s.read(d.packet.peek.Seq, d.packet.peek.L4Payload)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // another switch needs, allocates nothing and logs nothing.
 func (d *datapath) packetIn(frame []byte) error {
 	s := &d.packet
+	s.counted = false
 	if err := s.in.DecodeBody(frame[ofproto.HeaderLen:]); err != nil {
 		d.metrics.malformed.Inc()
 		return d.complain(frame, err)
@@ -31,13 +32,15 @@ func (d *datapath) packetIn(frame []byte) error {
 		d.overheard()
 		return nil
 	}
-	s.stranger = false
-	snap := d.learn(d.c.topo.Load(), topo.Point{DPID: d.dpid, Port: s.in.InPort})
-	if s.stranger && !d.mayFlood(time.Now()) {
+	snap, ok := d.learn(d.c.topo.Load(), topo.Point{DPID: d.dpid, Port: s.in.InPort})
+	if !ok {
 		return nil
 	}
 	switch {
 	case s.peek.EtherType == packet.TypeARP && s.peek.ARPOp != 0:
+		if !d.mayPass(time.Now()) {
+			return nil
+		}
 		return d.arp(snap)
 	case s.peek.Proto == packet.ProtoTCP && s.peek.EtherType == packet.TypeIPv4 && !s.peek.Fragment:
 		if d.probeAnswer() {
@@ -58,9 +61,10 @@ func (d *datapath) packetIn(frame []byte) error {
 	return d.forward(snap)
 }
 
-// learn takes from the packet where its sender is, and returns the snapshot to go on with. An ARP packet claims its
-// address; any other IPv4 packet only names one where none is known yet, since a gateway's packets carry everybody's.
-func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
+// learn takes from the packet where its sender is, and returns the snapshot to go on with; ok is false where its port has
+// sent too many new ones. An ARP packet claims its address; any other IPv4 packet only names one where none is known yet,
+// since a gateway's packets carry everybody's.
+func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) (next *topo.Snapshot, ok bool) {
 	p := &d.packet.peek
 	ip := ofproto.IPv4(p.SrcIP)
 	h, known := snap.Host(p.Src)
@@ -73,17 +77,17 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 			ip = ofproto.IPv4{}
 		}
 	}
+	d.packet.sender = h
 	if known && h.At == at && (ip == ofproto.IPv4{} || h.IP == ip) {
 		h.Heard(d.c.seconds.Load())
-		return snap
+		return snap, true
 	}
 	if snap.IsLink(at) {
-		return snap // other switches' hosts
+		return snap, true // other switches' hosts
 	}
 	c, now := d.c, time.Now()
-	if !known && !d.mayLearn(now) {
-		d.packet.stranger = true
-		return snap
+	if !d.mayPass(now) {
+		return snap, false
 	}
 	l := c.topo.Learn(p.Src, ip, at, now)
 	switch {
@@ -96,8 +100,13 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) *topo.Snapshot {
 	case l.New:
 		d.log.WithField("mac", ofproto.MAC(p.Src)).WithField("ip", ip).WithField("at", at).Debug("host learnt")
 		c.hostAppeared(p.Src)
+		if at, n := c.topo.EvictHosts(maxHosts); n > 0 {
+			c.sparingly(c.log, "hosts forgotten", at.String()).WithField("port", at).WithField("hosts", n).Warn("too many hosts: those of the port that has most make room")
+		}
 	}
-	return c.topo.Load()
+	snap = c.topo.Load()
+	d.packet.sender, _ = snap.Host(p.Src)
+	return snap, true
 }
 
 // output is the action list that sends out of one port, built once for each.

@@ -37,6 +37,7 @@ type session struct {
 	hearing bool            // what the client says first is still of interest
 	reading *stream.Reading // what it has said so far; nil before its first word and once nothing more is to be learnt
 	copying bool            // its rules copy the client's packets to the controller
+	heard   bool            // its client has said something since its SYN
 	resumes bool            // an earlier run did so: what it says next is read as if it were its first
 	anyEdge bool            // of an earlier run, and which of its switches is its client's is not known yet
 	intent  *stream.Intent  // nil while unknown

@@ -33,7 +33,7 @@ type told struct {
 	left  int // lines left out since the last one
 }
 
-var unheard = func() logrus.FieldLogger {
+var muted = func() logrus.FieldLogger {
 	l := logrus.New()
 	l.SetOutput(io.Discard)
 	l.SetLevel(logrus.PanicLevel)
@@ -44,7 +44,7 @@ var unheard = func() logrus.FieldLogger {
 func (c *Controller) sparingly(log logrus.FieldLogger, what, whom string) logrus.FieldLogger {
 	switch left, ok := c.warnings.due(warning{what, whom}, time.Now()); {
 	case !ok:
-		return unheard
+		return muted
 	case left > 0:
 		return log.WithField("left_out", left)
 	}

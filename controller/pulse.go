@@ -1,0 +1,56 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+const (
+	pulseEvery = 20 * time.Millisecond
+	lagging    = 20 * time.Millisecond // behind the least round trip: one of the two does not keep up
+)
+
+// A pulse tells how far a switch and the daemon are behind each other while packets come: an echo request waits on the switch
+// behind all it was told before, and its answer behind all the packets that it has sent. Its zero value is ready. It is the
+// reading goroutine's.
+type pulse struct {
+	xid   uint32 // of the open request; 0 for none
+	sent  time.Time
+	lag   time.Duration // of the last answer
+	least time.Duration // round trip so far; 0 while unmeasured
+}
+
+var pulseRequest ofproto.EchoRequest
+
+// beat asks, where nothing is open and the last time is long enough ago.
+func (p *pulse) beat(d *datapath, now time.Time) {
+	if p.xid == 0 && now.Sub(p.sent) >= pulseEvery {
+		p.xid, p.sent = d.nextXID(), now
+		_ = d.conn.Write(p.xid, &pulseRequest)
+	}
+}
+
+// answered takes an echo reply, and answers false where it is not to a pulse.
+func (p *pulse) answered(xid uint32, now time.Time) bool {
+	if p.xid == 0 || xid != p.xid {
+		return false
+	}
+	p.xid, p.lag = 0, now.Sub(p.sent)
+	if p.least == 0 || p.lag < p.least {
+		p.least = p.lag
+	}
+	return true
+}
+
+// late reports whether the last answer, or the one that is due, took too long. rtt is the round trip as keepalive knows it.
+func (p *pulse) late(now time.Time, rtt time.Duration) bool {
+	least := p.least
+	if rtt > 0 && (least == 0 || rtt < least) {
+		least = rtt
+	}
+	if p.xid != 0 {
+		return now.Sub(p.sent) > least+lagging
+	}
+	return p.lag > least+lagging && now.Sub(p.sent) < strainFor
+}
