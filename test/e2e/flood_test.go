@@ -22,6 +22,7 @@ func TestFlood(t *testing.T) {
 	d := n.daemon(directConfig)
 	d.connected("1")
 	n.hs.accepts(1935, greet)
+	n.hs.accepts(1936, greet)
 	await(t, "the service is served", patience, func() bool {
 		_, err := viewer.served("10.0.0.2:1935", time.Second)
 		return err == nil
@@ -55,18 +56,20 @@ func TestFlood(t *testing.T) {
 			before, heard := d.memory(), d.packetIns(t, n.s1)
 			flood := flooder.flood(t, round.frame)
 			time.Sleep(200 * time.Millisecond)
-			// Not all need be in time, and it is tried again: the flooder shares its processors with all the others here.
-			var late error
-			for try := range 3 {
-				visits := viewer.visit("10.0.0.2:1935", 100*time.Millisecond)
+			for try := 1; ; try++ {
+				decided, passed := viewer.visit("10.0.0.2:1935", 100*time.Millisecond), viewer.visit("10.0.0.2:1936", 100*time.Millisecond)
 				time.Sleep(2 * time.Second)
-				if late = visits.end(t, 0.75, 100*time.Millisecond); late == nil {
+				took, machine := decided.end(t), passed.end(t)
+				t.Logf("new connections to the service, %v; past the controller, %v", took, machine)
+				// Not all need be in time, and it is tried again: the flooder shares its processors with all the others here. What
+				// connections take of which the controller is not asked is none of its doing.
+				if took.within(0.75) <= 100*time.Millisecond+machine.within(0.75) {
 					break
 				}
-				t.Logf("attempt %d: %v", try+1, late)
-			}
-			if late != nil {
-				t.Error(late)
+				if try == 3 {
+					t.Errorf("new connections to the service took %v, want three of four within 100 ms more than others", took)
+					break
+				}
 			}
 			heard = d.packetIns(t, n.s1) - heard
 			t.Logf("%d frames sent, %d came to the controller; %d rules; %d hosts; %d sessions; memory %s -> %s", flood(), heard, len(n.s1.flows()),

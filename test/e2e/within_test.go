@@ -104,7 +104,7 @@ func (h *host) served(addr string, patience time.Duration) (time.Duration, error
 // A visitor dials a service again and again.
 type visitor struct {
 	stop, done chan struct{}
-	took       []time.Duration
+	took       durations
 	failed     []error
 }
 
@@ -129,25 +129,28 @@ func (h *host) visit(addr string, every time.Duration) *visitor {
 	return v
 }
 
-// end ends the visits. It wants some, and none of them failed; the error tells that less than a share of them was served
-// within most.
-func (v *visitor) end(t *testing.T, share float64, most time.Duration) (late error) {
+// end ends the visits and returns how long each took. It wants some, and none that failed.
+func (v *visitor) end(t *testing.T) durations {
 	t.Helper()
 	close(v.stop)
 	<-v.done
 	if len(v.took) == 0 || len(v.failed) > 0 {
-		t.Errorf("%d new connections to the service were served; these were not: %v", len(v.took), v.failed)
-		return nil
+		t.Fatalf("%d new connections were served; these were not: %v", len(v.took), v.failed)
 	}
 	slices.Sort(v.took)
-	at := func(share float64) time.Duration {
-		return v.took[int(share*float64(len(v.took)-1))].Round(10 * time.Microsecond)
-	}
-	t.Logf("%d new connections to the service: median %v, nine of ten within %v, worst %v", len(v.took), at(0.5), at(0.9), at(1))
-	if at(share) > most {
-		return fmt.Errorf("new connections to the service took %v, want %.0f %% of them within %v", v.took, 100*share, most)
-	}
-	return nil
+	return v.took
+}
+
+// durations are some, the shortest first.
+type durations []time.Duration
+
+// within is how long so great a share of them lasted at most.
+func (d durations) within(share float64) time.Duration {
+	return d[int(share*float64(len(d)-1))].Round(10 * time.Microsecond)
+}
+
+func (d durations) String() string {
+	return fmt.Sprintf("%d: median %v, three of four within %v, nine of ten within %v, worst %v", len(d), d.within(0.5), d.within(0.75), d.within(0.9), d.within(1))
 }
 
 // memory is how many bytes of a running program are in memory.
