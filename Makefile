@@ -51,7 +51,7 @@ fuzz: ## every fuzz target for FUZZTIME
 
 .PHONY: e2e
 e2e: build ## end to end: real switches, players and relays; as root
-	OFCTL_E2E=1 $(GO) test -count=1 -timeout 15m -v -p 1 ./test/e2e ./test/scale
+	OFCTL_E2E=1 $(GO) test -count=1 -timeout 15m -v -p 1 -parallel 3 ./test/e2e ./test/scale
 
 # What the tests run, and gcc for the race detector.
 .PHONY: test-tools
