@@ -46,7 +46,7 @@ const (
 	frameBytes    = 160 * 90 * 3 / 2      // of planar 4:2:0
 	soundBytes    = 44100 * 2             // a second of 16 bits, mono
 	aacFrames     = 44100 / 1024          // in a second
-	playerTime    = 30 * time.Second      // to play enough; most take two or three
+	playerTime    = time.Minute           // to play enough; most take two or three seconds
 	playerPoll    = 50 * time.Millisecond // between looks at what there is
 	nobodyID      = 65534                 // Debian's user "nobody"
 )

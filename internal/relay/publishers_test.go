@@ -16,7 +16,7 @@ import (
 func publishFFmpeg(t testing.TB, url string) {
 	t.Helper()
 	launch(t, exec.Command(program(t, "ffmpeg"), "-nostdin", "-loglevel", "error", "-re",
-		"-f", "lavfi", "-i", "testsrc2=size=160x90:rate=30", "-f", "lavfi", "-i", "sine=440:r=44100", "-t", "120",
+		"-f", "lavfi", "-i", "testsrc2=size=160x90:rate=30", "-f", "lavfi", "-i", "sine=440:r=44100", "-t", "600",
 		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30", "-b:v", "200k",
 		"-c:a", "aac", "-b:a", "32k", "-f", "flv", url))
 }
