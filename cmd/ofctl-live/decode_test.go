@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -134,7 +135,7 @@ func TestDecodeCaptures(t *testing.T) {
 func TestDecodeStreams(t *testing.T) {
 	const n = 100_000
 	in := strings.Repeat(flowMod+"\n", n)
-	start := time.Now()
+	before := processorTime(t)
 	got, err := runDecode(t, in, "--json")
 	if err != nil {
 		t.Fatal(err)
@@ -149,9 +150,19 @@ func TestDecodeStreams(t *testing.T) {
 	if lines != n {
 		t.Errorf("%d lines out of %d", lines, n)
 	}
-	if took := time.Since(start); took > 30*time.Second {
-		t.Errorf("%d messages took %v", n, took)
+	if took := processorTime(t) - before; took > 30*time.Second {
+		t.Errorf("%d messages took %v of processor", n, took)
 	} else {
-		t.Logf("%d messages in %v", n, took)
+		t.Logf("%d messages in %v of processor", n, took)
 	}
+}
+
+// processorTime is how much of it this program has had: unlike a clock's, it does not depend on what else runs.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
