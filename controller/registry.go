@@ -14,10 +14,14 @@ import (
 // RegistrationTTL is how long a peer that registered itself is believed without a renewal.
 const RegistrationTTL = 15 * time.Second
 
-// Errors of Register and Leave.
+// maxRegistered bounds the peers that announce themselves, each of which is probed and has metrics of its own.
+const maxRegistered = 1000
+
+// Errors of Register, Leave and those who ask for a peer.
 var (
 	ErrConflict     = errors.New("controller: name or address is taken")
-	ErrUnregistered = errors.New("controller: no such registration")
+	ErrCrowded      = errors.New("controller: too many peers are registered")
+	ErrUnregistered = errors.New("controller: no such peer")
 )
 
 // A Registration is what a relay says of itself.
@@ -40,8 +44,13 @@ type registered struct {
 
 // Register adds or renews a peer until now plus RegistrationTTL. A peer of the settings may register under its own name
 // and address, which tells whether it is draining; its room stays what the settings say. Anything else under a known name
-// or address is ErrConflict.
+// or address, a service's too, is ErrConflict.
 func (c *Controller) Register(r Registration, now time.Time) error {
+	for _, s := range c.Settings().Services {
+		if s.Name == r.Name || s.Address == r.Address && s.Port == r.Port {
+			return fmt.Errorf("%w: %s (%v:%d) is a service", ErrConflict, s.Name, s.Address, s.Port)
+		}
+	}
 	for _, p := range c.Settings().Peers {
 		sameName, sameAddress := p.Name == r.Name, p.Address == r.Address && p.Port == r.Port
 		if sameName != sameAddress {
@@ -60,6 +69,10 @@ func (c *Controller) Register(r Registration, now time.Time) error {
 		g.m = make(map[string]registered)
 	}
 	old, known := g.m[r.Name]
+	if !known && len(g.m) >= maxRegistered {
+		g.mu.Unlock()
+		return fmt.Errorf("%w: %d", ErrCrowded, len(g.m))
+	}
 	g.m[r.Name] = registered{r, now.Add(RegistrationTTL)}
 	g.mu.Unlock()
 	c.streams.Report(r.Name, r.Streams, now.Add(RegistrationTTL))
@@ -68,7 +81,11 @@ func (c *Controller) Register(r Registration, now time.Time) error {
 	}
 	if !known || old.Peer != r.Peer || old.Draining != r.Draining {
 		c.refresh()
-		c.probe(now)
+		snap := c.topo.Load()
+		c.probeHost(snap, r.Address, c.up())
+		if p := c.settings().peers.byName[r.Name]; p != nil { // else it has left meanwhile
+			c.probePeer(snap, p)
+		}
 	}
 	return nil
 }

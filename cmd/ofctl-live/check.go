@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,7 @@ func newCheckCommand() *cobra.Command {
 		Short: "Tell everything that is wrong with a configuration",
 		Long: `Check reads each file as the daemon would. It prints every error with its line, or one line that says what
 the file amounts to, and ends with status 1 if any file is not accepted.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: want(1, math.MaxInt, "at least one FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			bad := 0
 			for _, f := range files {

@@ -67,7 +67,12 @@ func TestBadInput(t *testing.T) {
 		{"listen", []string{"--listen", "6653"}, `--listen: "6653" is not HOST:PORT`},
 		{"flag", []string{"--polcy", "direct"}, "unknown flag: --polcy"},
 		{"command", []string{"chek"}, `unknown command "chek" for "ofctl-live"`},
-		{"no policy named", []string{"policy", "set"}, "accepts 1 arg(s), received 0"},
+		{"no policy named", []string{"policy", "set"}, "ofctl-live policy set: want one POLICY: bypass or direct; got 0 arguments"},
+		{"two policies", []string{"policy", "set", "direct", "bypass"}, "want one POLICY: bypass or direct; got 2 arguments"},
+		{"tried and done", []string{"policy", "set", "direct", "--dry-run", "--migrate"}, "--dry-run changes nothing, --migrate does"},
+		{"a URL for an address", []string{"policy", "--http", "http://127.0.0.1:9653"}, "--http: want HOST:PORT of the daemon's API"},
+		{"no port", []string{"policy", "--http", "127.0.0.1"}, "--http: want HOST:PORT of the daemon's API"},
+		{"nothing to check", []string{"check"}, "ofctl-live check: want at least one FILE; got 0 arguments"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -123,16 +123,19 @@ func (j *joined) SetPolicy(_ context.Context, change api.PolicyChange) error {
 // included.
 func (j *joined) changed(change api.PolicyChange) (controller.Settings, error) {
 	s := j.Settings()
+	if known := policies.Names(); !slices.Contains(known, change.Policy) {
+		return s, api.Refuse(api.ErrInvalid, "unknown policy %q; known: %s", change.Policy, strings.Join(known, ", "))
+	}
 	p, err := policies.New(change.Policy, j.options)
 	if err != nil {
-		return s, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		return s, err
 	}
 	if change.Service == "" {
 		s.Policy, s.ByService = p, nil
 		return s, nil
 	}
 	if !slices.ContainsFunc(s.Services, func(svc stream.Service) bool { return svc.Name == change.Service }) {
-		return s, fmt.Errorf("%w: no service %q", api.ErrInvalid, change.Service)
+		return s, api.Refuse(api.ErrInvalid, "unknown service %q; known: %s", change.Service, strings.Join(serviceNames(s), ", "))
 	}
 	s.ByService = maps.Clone(s.ByService)
 	if s.ByService == nil {
@@ -140,6 +143,13 @@ func (j *joined) changed(change api.PolicyChange) (controller.Settings, error) {
 	}
 	s.ByService[change.Service] = p
 	return s, nil
+}
+
+func serviceNames(s controller.Settings) (names []string) {
+	for _, svc := range s.Services {
+		names = append(names, svc.Name)
+	}
+	return names
 }
 
 // Moves implements api.Policies.

@@ -80,9 +80,7 @@ func runDaemon(ctx context.Context, load func() (*config.Config, error), logTo i
 		"version": buildVersion(), "policy": cfg.Policy, "services": len(cfg.Services), "peers": len(cfg.Peers),
 		"listen": strings.Join(addresses(listeners), " "), "http": address(web),
 	}).Info("serving")
-	for _, s := range uselessBypass(cfg) {
-		d.log.Warn(s)
-	}
+	d.warn(cfg)
 	d.metrics.loaded()
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -129,6 +127,7 @@ func (d *daemon) reload() error {
 	old := d.config.Swap(next)
 	setLevel(d.log, next.Log)
 	d.metrics.loaded()
+	d.warn(next)
 	d.log.WithFields(logrus.Fields{"policy": next.Policy, "services": len(next.Services), "peers": len(next.Peers)}).
 		Info("configuration reloaded")
 	if parts := old.NeedsRestart(next); parts != nil {
@@ -140,12 +139,31 @@ func (d *daemon) reload() error {
 // ready is nil: the API is not served before the switches are.
 func (d *daemon) ready() error { return nil }
 
-// uselessBypass says which parts of the configuration cannot do what they seem to be for.
-func uselessBypass(c *config.Config) []string {
-	if c.Policy == config.PolicyBypass && len(c.Services) == 0 {
-		return []string{"policy bypass without services: there is nothing to redirect"}
+// warn says which parts of a configuration cannot do what they seem to be for.
+func (d *daemon) warn(c *config.Config) {
+	for _, s := range uselessBypass(c) {
+		d.log.Warn(s)
 	}
-	return nil
+}
+
+func uselessBypass(c *config.Config) (warnings []string) {
+	bypassed := 0
+	for _, s := range c.Services {
+		if c.PolicyOf(s) != config.PolicyBypass {
+			continue
+		}
+		if bypassed++; len(c.Peers) == 0 {
+			warnings = append(warnings, fmt.Sprintf("policy bypass of service %s without peers: only those that register will serve", s.Name))
+		}
+	}
+	switch {
+	case bypassed > 0:
+	case c.Policy == config.PolicyBypass && len(c.Services) == 0:
+		warnings = append(warnings, "policy bypass without services: there is nothing to redirect")
+	case c.Policy == config.PolicyBypass:
+		warnings = append(warnings, "policy bypass, but every service has another of its own: there is nothing to redirect")
+	}
+	return warnings
 }
 
 // optional returns the core as what not every core is, or nil.

@@ -226,11 +226,32 @@ func TestReload(t *testing.T) {
 	}
 }
 
+func TestUselessBypass(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"policy: direct", ""},
+		{"policy: bypass", "policy bypass without services: there is nothing to redirect"},
+		{"policy: bypass\nservices: [{name: a, address: 10.0.0.2, policy: direct}]",
+			"policy bypass, but every service has another of its own: there is nothing to redirect"},
+		{"policy: bypass\nservices: [{name: a, address: 10.0.0.2}]",
+			"policy bypass of service a without peers: only those that register will serve"},
+		{"services: [{name: a, address: 10.0.0.2}, {name: b, address: 10.0.0.3, policy: bypass}]",
+			"policy bypass of service b without peers: only those that register will serve"},
+		{"services: [{name: a, address: 10.0.0.2, policy: bypass}]\npeers: [{name: p, address: 10.0.0.1}]", ""},
+	} {
+		if got := strings.Join(uselessBypass(parse(t, tt.text)), "\n"); got != tt.want {
+			t.Errorf("%s:\n%s\nwant %s", tt.text, got, tt.want)
+		}
+	}
+}
+
 func TestPolicyCommand(t *testing.T) {
 	r := start(t, "policy: bypass\n")
 	addr := strings.TrimPrefix(r.url, "http://")
 	if out, err := execute("policy", "set", "direct", "--http", addr); err != nil || out != "policy: direct\n  cdn: direct\n" {
 		t.Errorf("policy set: %q, %v", out, err)
+	}
+	if out, err := execute("policy", "set", "bypass", "--dry-run", "--http", addr); err != nil || !strings.HasSuffix(out, "nothing was changed\n") {
+		t.Errorf("dry run: %q, %v", out, err)
 	}
 	if out, err := execute("policy", "--http", addr); err != nil || !strings.HasPrefix(out, "policy: direct\n") {
 		t.Errorf("policy: %q, %v", out, err)

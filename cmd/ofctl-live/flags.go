@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -9,6 +10,16 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/config"
 )
+
+// want admits from least to most arguments, and else says what they should be.
+func want(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if n := len(args); n < least || n > most {
+			return fmt.Errorf("%s: want %s; got %d arguments", cmd.CommandPath(), what, n)
+		}
+		return nil
+	}
+}
 
 // overrides returns what the flags that were given say in place of the file; keys maps a flag's name to a key's path.
 // Any flag whose text the file would accept for that key will do.

@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	neturl "net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ofctl-live/ofctl-live/internal/api"
 	"github.com/ofctl-live/ofctl-live/internal/config"
+	"github.com/ofctl-live/ofctl-live/policies"
 )
 
 func newPolicyCommand() *cobra.Command {
@@ -34,17 +38,25 @@ func newPolicyCommand() *cobra.Command {
 		Short: "Change it for new connections; those that run stay with their source",
 		Long: `Set changes the policy of a running daemon for new connections, until the daemon ends or reads its configuration
 again. Connections that run stay with their source.`,
-		Args: cobra.ExactArgs(1),
+		Args: want(1, 1, "one POLICY: "+strings.Join(policies.Names(), " or ")),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if dryRun && migrate {
+				return errors.New("--dry-run changes nothing, --migrate does: give one of them")
+			}
 			change := &api.PolicyChange{Policy: args[0], Service: service}
 			url := fmt.Sprintf("http://%s/v1/policy?dry_run=%t&migrate=%t", addr, dryRun, migrate)
-			return callPolicy(cmd.Context(), cmd.OutOrStdout(), http.MethodPut, url, change)
+			if err := callPolicy(cmd.Context(), cmd.OutOrStdout(), http.MethodPut, url, change); err != nil {
+				return err
+			}
+			if dryRun {
+				fmt.Fprintln(cmd.OutOrStdout(), "nothing was changed")
+			}
+			return nil
 		},
 	}
 	set.Flags().StringVar(&service, "service", "", "only for the service of this `NAME`")
 	set.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing; show which sessions would be served from elsewhere")
 	set.Flags().BoolVar(&migrate, "migrate", false, "end those sessions, a few at a time, so that their players dial again")
-	set.MarkFlagsMutuallyExclusive("dry-run", "migrate")
 	cmd.AddCommand(set)
 	return cmd
 }
@@ -52,6 +64,9 @@ again. Connections that run stay with their source.`,
 // callPolicy reads or changes the policy of a running daemon and prints what then holds, and which sessions that moves
 // where that was asked for.
 func callPolicy(ctx context.Context, out io.Writer, method, url string, change *api.PolicyChange) error {
+	if at, err := neturl.Parse(url); err != nil || at.Port() == "" {
+		return fmt.Errorf("--http: want HOST:PORT of the daemon's API, such as %s", config.Default().HTTP)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var body io.Reader = http.NoBody

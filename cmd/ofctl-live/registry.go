@@ -3,26 +3,65 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/controller"
 	"github.com/ofctl-live/ofctl-live/internal/api"
+	"github.com/ofctl-live/ofctl-live/internal/config"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 )
 
 // Register implements api.Registry.
 func (j *joined) Register(name string, r api.Registration) (time.Duration, error) {
-	if !r.Address.Is4() || r.Port == 0 {
-		return 0, fmt.Errorf("%w: address %v port %d: an IPv4 address and a port are needed", api.ErrInvalid, r.Address, r.Port)
+	if err := checkRegistration(name, r); err != nil {
+		return 0, api.Refuse(api.ErrInvalid, "%v", err)
 	}
 	err := j.Controller.Register(controller.Registration{
 		Peer:     stream.Peer{Name: name, Address: r.Address.As4(), Port: r.Port, MaxViewers: r.MaxViewers, MaxKbps: r.MaxKbps},
 		Draining: r.Draining, Streams: reported(r.Streams),
 	}, time.Now())
-	if errors.Is(err, controller.ErrConflict) {
-		err = fmt.Errorf("%w: %w", api.ErrConflict, err)
+	return controller.RegistrationTTL, answer(err)
+}
+
+// checkRegistration holds a relay to what the configuration would be held to.
+func checkRegistration(name string, r api.Registration) error {
+	if err := config.CheckName(name); err != nil {
+		return err
 	}
-	return controller.RegistrationTTL, err
+	if name == config.OwnSource {
+		return fmt.Errorf("%q is kept for the service's own node", name)
+	}
+	if !r.Address.IsValid() {
+		return errors.New("address: a peer needs an IPv4 address")
+	}
+	if err := config.CheckHost(r.Address); err != nil {
+		return fmt.Errorf("address: %w", err)
+	}
+	if r.Port == 0 {
+		return errors.New("port: want one, 1 to 65535")
+	}
+	if r.MaxViewers < 0 || r.MaxKbps < 0 {
+		return errors.New("max_viewers, max_kbps: negative")
+	}
+	for i, s := range r.Streams {
+		if s.App == "" || s.Key == "" || s.Viewers < 0 || s.Kbps < 0 {
+			return fmt.Errorf("streams[%d]: want app, key, and no negative number", i)
+		}
+	}
+	return nil
+}
+
+// answer says an error of the controller's to those who asked over HTTP.
+func answer(err error) error {
+	for _, known := range []struct{ is, as error }{
+		{controller.ErrConflict, api.ErrConflict}, {controller.ErrCrowded, api.ErrConflict}, {controller.ErrUnregistered, api.ErrUnknown},
+	} {
+		if errors.Is(err, known.is) {
+			return api.Refuse(known.as, "%s", strings.TrimPrefix(err.Error(), "controller: "))
+		}
+	}
+	return err
 }
 
 func reported(list []api.Stream) []stream.Reported {
@@ -37,18 +76,14 @@ func reported(list []api.Stream) []stream.Reported {
 
 // Leave implements api.Registry.
 func (j *joined) Leave(name string) error {
-	err := j.Controller.Leave(name)
-	if errors.Is(err, controller.ErrUnregistered) {
-		err = fmt.Errorf("%w: %w", api.ErrUnknown, err)
-	}
-	return err
+	return answer(j.Controller.Leave(name))
 }
 
 // Upstream implements api.Registry.
 func (j *joined) Upstream(app, key, relay string) ([]string, error) {
 	from, err := j.Upstreams(stream.ID{App: app, Key: key}, relay, time.Now())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", api.ErrUnknown, err)
+		return nil, answer(err)
 	}
 	var list []string
 	for _, s := range from {
@@ -63,7 +98,7 @@ func (j *joined) Hook(h api.Hook) (string, error) {
 		Relay: h.Relay, Call: h.Call, ID: stream.ID{App: h.App, Key: h.Name}, Client: h.Addr,
 	}, time.Now())
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", api.ErrUnknown, err)
+		return "", answer(err)
 	}
 	if !redirect {
 		return "", nil

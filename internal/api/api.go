@@ -21,7 +21,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,6 +68,22 @@ var (
 	ErrUnknown  = errors.New("unknown")  // 404
 	ErrConflict = errors.New("conflict") // 409
 )
+
+// Refuse makes one of the errors above that says just what the format does.
+func Refuse(as error, format string, args ...any) error {
+	return refusal{as, fmt.Sprintf(format, args...)}
+}
+
+type refusal struct {
+	as   error
+	text string
+}
+
+// Error is the text.
+func (r refusal) Error() string { return r.text }
+
+// Unwrap is which of the errors above it is.
+func (r refusal) Unwrap() error { return r.as }
 
 // Options is what the handler shows. Every field but Registry and Hooks is needed; without them their paths answer 404.
 type Options struct {
@@ -117,9 +135,27 @@ func New(o Options) http.Handler {
 		handle("POST /hooks/nginx-rtmp", o.postHook)
 	}
 	handle("/", func(w http.ResponseWriter, r *http.Request) {
-		problem(w, http.StatusNotFound, "no such path: "+r.URL.Path)
+		methods := allowed(mux, r)
+		if len(methods) == 0 {
+			problem(w, http.StatusNotFound, "no such path: "+r.URL.Path)
+			return
+		}
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		problem(w, http.StatusMethodNotAllowed, r.URL.Path+": "+r.Method+" is not for it, but "+strings.Join(methods, " and "))
 	})
 	return mux
+}
+
+// allowed are the methods by which a path can be asked for.
+func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete} {
+		try := r.Clone(r.Context())
+		try.Method = m
+		if _, pattern := mux.Handler(try); strings.HasPrefix(pattern, m+" ") {
+			methods = append(methods, m)
+		}
+	}
+	return methods
 }
 
 func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
@@ -129,6 +165,10 @@ func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
 	}
 	if change.Policy == "" {
 		problem(w, http.StatusBadRequest, `want {"policy": NAME}`)
+		return
+	}
+	if err := arguments(r, "dry_run", "migrate"); err != nil { // what would only be tried must not be done for a typing error
+		fail(w, err)
 		return
 	}
 	dryRun, migrate := false, false
@@ -164,9 +204,19 @@ func flag(r *http.Request, name string, to *bool) error {
 	}
 	b, err := strconv.ParseBool(v)
 	if err != nil {
-		return fmt.Errorf("%w: %s=%s: want true or false", ErrInvalid, name, v)
+		return Refuse(ErrInvalid, "%s=%s: want true or false", name, v)
 	}
 	*to = b
+	return nil
+}
+
+// arguments refuses query arguments that are not among those known.
+func arguments(r *http.Request, known ...string) error {
+	for name := range r.URL.Query() {
+		if !slices.Contains(known, name) {
+			return Refuse(ErrInvalid, "unknown argument %q; known: %s", name, strings.Join(known, ", "))
+		}
+	}
 	return nil
 }
 
@@ -193,7 +243,7 @@ func (o *Options) deletePeer(w http.ResponseWriter, r *http.Request) {
 
 func (o *Options) getUpstream(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	if !q.Has("app") || !q.Has("key") || !q.Has("relay") {
+	if q.Get("app") == "" || q.Get("key") == "" || q.Get("relay") == "" {
 		problem(w, http.StatusBadRequest, "want ?app=APP&key=KEY&relay=NAME")
 		return
 	}

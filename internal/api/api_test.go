@@ -129,6 +129,9 @@ func TestChanges(t *testing.T) {
 	if status != 200 || !strings.Contains(got, `"to": "cdn"`) || f.change != (PolicyChange{}) || f.migrated != nil {
 		t.Errorf("dry run: %d %s, told %+v, migrated %v", status, got, f.change, f.migrated)
 	}
+	if _, got, _ := do(h, "PUT", "/v1/policy?dry_run=true", `{"policy":"bypass"}`); !strings.Contains(got, `"moves": []`) {
+		t.Errorf("nothing moves: %s", got)
+	}
 	status, got, _ = do(h, "PUT", "/v1/policy?migrate=1", `{"policy":"direct"}`)
 	if status != 200 || !strings.Contains(got, `"from": "hb-relay"`) || f.change.Policy != "direct" || len(f.migrated) != 1 {
 		t.Errorf("migrate: %d %s, told %+v, migrated %v", status, got, f.change, f.migrated)
@@ -167,8 +170,21 @@ func TestProblems(t *testing.T) {
 		{"PUT", "/v1/policy", `{"policy":"direct"} x`, 400, "more than one value"},
 		{"PUT", "/v1/policy", `{"polcy":"direct"}`, 400, "polcy"},
 		{"PUT", "/v1/policy", `{"policy":"` + strings.Repeat("x", maxBody) + `"}`, 413, "over 1 MiB"},
+		{"PUT", "/v1/policy", `direct`, 400, "body: not JSON at byte 1: "},
+		{"PUT", "/v1/policy", `{"policy":5}`, 400, "body: policy: want a string, got number"},
+		{"PUT", "/v1/policy", `[]`, 400, "body: want an object, got array"},
+		{"PUT", "/v1/policy", `{"policy":"direct"`, 400, "unexpected EOF"},
+		{"PUT", "/v1/policy?dryrun=true", `{"policy":"direct"}`, 400, `unknown argument "dryrun"; known: dry_run, migrate`},
 		{"PUT", "/v1/peers/taken", `{}`, 409, "configured peer"},
-		{"PUT", "/v1/peers/a", `{"port":70000}`, 400, "port"},
+		{"PUT", "/v1/peers/a", `{"port":70000}`, 400, "port: want a whole number up to 65535, got number 70000"},
+		{"PUT", "/v1/peers/a", `{"draining":1}`, 400, "draining: want true or false, got number"},
+		{"PUT", "/v1/peers/a", `{"streams":{}}`, 400, "streams: want a list, got object"},
+		{"PUT", "/v1/peers/a", `{"streams":[{"viewers":1.5}]}`, 400, "viewers: want a whole number, got number 1.5"},
+		{"PUT", "/v1/peers/a", `{"bogus":1}`, 400, `body: unknown field "bogus"`},
+		{"POST", "/v1/policy", `{}`, 405, "POST is not for it, but GET and PUT"},
+		{"DELETE", "/v1/sessions", ``, 405, "DELETE is not for it, but GET"},
+		{"GET", "/v1/peers/a", ``, 405, "GET is not for it, but PUT and DELETE"},
+		{"GET", "/v1/upstream?app=&key=a&relay=r", ``, 400, "want ?app=APP&key=KEY&relay=NAME"},
 		{"DELETE", "/v1/peers/none", ``, 404, `peer "none"`},
 		{"GET", "/v1/upstream?app=live", ``, 400, "want ?app"},
 		{"GET", "/nowhere", ``, 404, "no such path: /nowhere"},
@@ -176,7 +192,8 @@ func TestProblems(t *testing.T) {
 	for _, tt := range tests {
 		status, got, _ := do(h, tt.method, tt.path, tt.body)
 		var p struct{ Error string }
-		if err := json.Unmarshal([]byte(got), &p); err != nil || status != tt.status || !strings.Contains(p.Error, tt.want) {
+		if err := json.Unmarshal([]byte(got), &p); err != nil || status != tt.status || !strings.Contains(p.Error, tt.want) ||
+			strings.Contains(got, `\u0026`) {
 			t.Errorf("%s %s %.40s: %d %s; want %d and %q", tt.method, tt.path, tt.body, status, got, tt.status, tt.want)
 		}
 	}

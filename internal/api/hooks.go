@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net"
 	"net/http"
 )
@@ -30,7 +31,10 @@ const maxForm = 64 << 10
 // nonsense.
 func (o *Options) postHook(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
+	if err := r.ParseForm(); errors.As(err, new(*http.MaxBytesError)) {
+		problem(w, http.StatusRequestEntityTooLarge, "form over 64 KiB")
+		return
+	} else if err != nil {
 		problem(w, http.StatusBadRequest, "want a form: "+err.Error())
 		return
 	}

@@ -1,10 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"strings"
 )
 
 // maxBody bounds a request's body: a relay with some thousand streams stays well below it.
@@ -29,9 +33,42 @@ func body(w http.ResponseWriter, r *http.Request, v any) bool {
 	case errors.Is(err, io.EOF):
 		problem(w, http.StatusBadRequest, "want a JSON body")
 	default:
-		problem(w, http.StatusBadRequest, "body: "+err.Error())
+		problem(w, http.StatusBadRequest, "body: "+inWords(err))
 	}
 	return false
+}
+
+// inWords says what is wrong with JSON without the names of Go's types.
+func inWords(err error) string {
+	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+		text := "want " + kind(wrong.Type) + ", got " + wrong.Value
+		if wrong.Field != "" {
+			text = wrong.Field + ": " + text
+		}
+		return text
+	}
+	if wrong := new(json.SyntaxError); errors.As(err, &wrong) {
+		return fmt.Sprintf("not JSON at byte %d: %v", wrong.Offset, err)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+func kind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Uint16:
+		return "a whole number up to 65535"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "an object"
 }
 
 // fail answers with an error of the interfaces.
@@ -55,15 +92,18 @@ func problem(w http.ResponseWriter, status int, msg string) {
 }
 
 func reply(w http.ResponseWriter, status int, v any) {
-	out, err := json.MarshalIndent(v, "", "  ")
-	if err != nil { // only a NaN or a channel among the views would do it
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)              // it is not HTML, and is read by people
+	if err := enc.Encode(v); err != nil { // only a NaN or a channel among the views would do it
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(out, '\n')) // a client that went away is nobody to tell
+	_, _ = w.Write(out.Bytes()) // a client that went away is nobody to tell
 }
 
 func plain(w http.ResponseWriter, status int, msg string) {

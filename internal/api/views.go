@@ -103,7 +103,7 @@ type PolicyChange struct {
 // PolicyChanged answers a PolicyChange: what holds now, and with dry_run or migrate what that moves.
 type PolicyChanged struct {
 	Policy
-	Moves []Move `json:"moves,omitempty"`
+	Moves []Move `json:"moves,omitzero"` // nil: not asked for
 }
 
 // A Move is a session that would be served from elsewhere if it began now.

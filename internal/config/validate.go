@@ -68,8 +68,8 @@ func (v *validator) places(c *Config) {
 		switch at := netip.AddrPortFrom(addr, port); {
 		case !addr.IsValid():
 			v.fail(path+".address", "a %s needs an IPv4 address", what)
-		case !addr.Is4() || addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast:
-			v.fail(path+".address", "%s is not an IPv4 address of one host", addr)
+		case CheckHost(addr) != nil:
+			v.fail(path+".address", "%v", CheckHost(addr))
 		case port == 0:
 			v.fail(path+".port", "want a port, 1 to 65535")
 		case addrs[at] != "":
@@ -199,9 +199,25 @@ var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
 
 // name judges a name that becomes a metric's label and part of a URL's path.
 func (v *validator) name(path, got string) {
-	if !name.MatchString(got) {
-		v.fail(path, "%q is not a name: a letter or digit, then up to 62 letters, digits, dots, dashes or underscores", got)
+	if err := CheckName(got); err != nil {
+		v.fail(path, "%v", err)
 	}
+}
+
+// CheckName tells what is wrong with a service's or peer's name, nil for nothing.
+func CheckName(got string) error {
+	if !name.MatchString(got) {
+		return fmt.Errorf("%q is not a name: a letter or digit, then up to 62 letters, digits, dots, dashes or underscores", got)
+	}
+	return nil
+}
+
+// CheckHost tells what is wrong with the address of a service or peer, nil for nothing.
+func CheckHost(a netip.Addr) error {
+	if !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a == broadcast {
+		return fmt.Errorf("%s is not an IPv4 address of one host", a)
+	}
+	return nil
 }
 
 func (v *validator) oneOf(path, what, got string, known []string) {
