@@ -1,6 +1,8 @@
 package topo
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -144,27 +146,51 @@ func BenchmarkLearnAll(b *testing.B) {
 	}
 }
 
+// randomOrder is n numbers below n, none sooner than another: what a cache has kept of one look tells nothing of the next.
+func randomOrder(n int) []int { return rand.New(rand.NewPCG(1, uint64(n))).Perm(n) }
+
+// BenchmarkHost finds hosts in random order, and for comparison does so in a map of Go's, which could not be changed while
+// it is read.
 func BenchmarkHost(b *testing.B) {
-	snap := grown(b, manyHost).Load()
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		if _, ok := snap.Host(hostMAC(i % manyHost)); !ok {
-			b.Fatal("lost a host")
-		}
-		i += 7919
+	for _, n := range []int{100, 10_000, manyHost} {
+		snap := grown(b, n).Load()
+		order := randomOrder(n)
+		b.Run(fmt.Sprintf("hosts=%d/by=mac", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if h, ok := snap.Host(hostMAC(order[i%n])); !ok || h.At.Port == 0 {
+					b.Fatal("lost a host")
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("hosts=%d/by=ip", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if h, ok := snap.HostByIP(hostIP(order[i%n])); !ok || h.At.Port == 0 {
+					b.Fatal("lost a host")
+				}
+			}
+		})
+		all := make(map[ofproto.MAC]*Host, n)
+		snap.Hosts(func(h *Host) bool { all[h.MAC] = h; return true })
+		b.Run(fmt.Sprintf("hosts=%d/by=map", n), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				if h, ok := all[hostMAC(order[i%n])]; !ok || h.At.Port == 0 {
+					b.Fatal("lost a host")
+				}
+			}
+		})
 	}
 }
 
 func BenchmarkNextPort(b *testing.B) {
 	snap := grown(b, 0).Load()
+	order := randomOrder(bigTree)
 	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		if _, ok := snap.NextPort(ofproto.DPID(i%bigTree+1), Point{77, 20}); !ok {
+	for i := 0; b.Loop(); i++ {
+		if _, ok := snap.NextPort(ofproto.DPID(order[i%bigTree]+1), Point{77, 20}); !ok {
 			b.Fatal("no way")
 		}
-		i += 7919
 	}
 }
 

@@ -20,10 +20,10 @@ const (
 // A Graph is the switches and the links between them. It never changes; what follows from it is worked out on first use
 // and kept for as long as the graph is current.
 type Graph struct {
-	switches []*Switch // ascending by DPID, so that ties always fall the same way
+	switches []*Switch      // ascending by DPID, so that ties always fall the same way
+	dpids    []ofproto.DPID // of switches
 
 	once  sync.Once
-	dpids []ofproto.DPID
 	edges []edge                 // all usable links, in both directions, by switch and port
 	first []int32                // those that leave switches[i] are edges[first[i]:first[i+1]]
 	trees []atomic.Pointer[tree] // by root
@@ -39,18 +39,18 @@ type edge struct {
 
 // find is where a switch is in g.switches, or belongs.
 func (g *Graph) find(d ofproto.DPID) (int, bool) {
-	return slices.BinarySearchFunc(g.switches, d, func(s *Switch, d ofproto.DPID) int { return cmp.Compare(s.DPID, d) })
+	return slices.BinarySearch(g.dpids, d)
 }
 
 // with is the graph with that switch added or replaced.
 func (g *Graph) with(s *Switch) *Graph {
 	i, ok := g.find(s.DPID)
 	if !ok {
-		return &Graph{switches: slices.Insert(slices.Clip(g.switches), i, s)}
+		return &Graph{switches: slices.Insert(slices.Clip(g.switches), i, s), dpids: slices.Insert(slices.Clip(g.dpids), i, s.DPID)}
 	}
 	switches := slices.Clone(g.switches)
 	switches[i] = s
-	return &Graph{switches: switches}
+	return &Graph{switches: switches, dpids: g.dpids}
 }
 
 // Switch finds a connected switch.
@@ -63,10 +63,7 @@ func (g *Graph) Switch(d ofproto.DPID) (*Switch, bool) {
 }
 
 // DPIDs lists the connected switches in ascending order. The slice is shared: read it only.
-func (g *Graph) DPIDs() []ofproto.DPID {
-	g.prepare()
-	return g.dpids
-}
+func (g *Graph) DPIDs() []ofproto.DPID { return g.dpids }
 
 // port finds a port of a connected switch.
 func (g *Graph) port(at Point) (Port, bool) {
@@ -88,11 +85,9 @@ func (g *Graph) IsLink(p Point) bool {
 // nothing, since the return path would be lost.
 func (g *Graph) prepare() {
 	g.once.Do(func() {
-		g.dpids = make([]ofproto.DPID, len(g.switches))
 		g.first = make([]int32, len(g.switches)+1)
 		g.trees = make([]atomic.Pointer[tree], len(g.switches))
 		for i, s := range g.switches {
-			g.dpids[i] = s.DPID
 			for _, no := range s.links {
 				p := s.Ports[no]
 				far, ok := g.find(p.Peer.DPID)

@@ -66,7 +66,8 @@ func (t hosts) on(d ofproto.DPID) trie[*Host] {
 
 // withoutAt takes away the hosts on the ports of one switch that match.
 func (t hosts) withoutAt(d ofproto.DPID, match func(ofproto.Port) bool) hosts {
-	t.on(d).all(func(h *Host) bool {
+	here := t.on(d)
+	here.all(func(h *Host) bool {
 		if match(h.At.Port) {
 			t = t.without(h)
 		}

@@ -23,6 +23,12 @@ func (g *Graph) Path(from, to Point) (hops []Hop, ok bool) { return g.AppendPath
 // AppendPath adds Path's hops to hops.
 func (g *Graph) AppendPath(hops []Hop, from, to Point) (_ []Hop, ok bool) {
 	at, in := from.DPID, from.Port
+	if at == to.DPID {
+		if _, known := g.find(at); known {
+			return append(hops, Hop{at, in, to.Port}), true
+		}
+		return hops, false
+	}
 	i, known := g.find(at)
 	t := g.treeTo(to.DPID)
 	if !known || t == nil || !t.reaches(i) {

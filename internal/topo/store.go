@@ -74,7 +74,9 @@ func (s *Store) RemoveSwitch(d ofproto.DPID) {
 		if !ok {
 			return nil
 		}
-		snap.Graph = &Graph{switches: slices.Delete(slices.Clone(snap.switches), i, i+1)}
+		snap.Graph = &Graph{
+			switches: slices.Delete(slices.Clone(snap.switches), i, i+1), dpids: slices.Delete(slices.Clone(snap.dpids), i, i+1),
+		}
 		return &snap
 	})
 }

@@ -1,25 +1,20 @@
 package topo
 
-import (
-	"math/bits"
-	"slices"
-)
-
-// A trie is a persistent map from 64-bit keys: with and without return another trie that shares all but the few nodes on
-// the way to one key, so that a reader's picture stays as it is and a change among a hundred thousand entries copies a few
-// hundred bytes. It is a hash array mapped trie (Bagwell, Ideal Hash Trees, 2001) whose nodes hold their entries themselves
-// (Steindorfer and Vinju, Optimizing Hash-Array Mapped Tries, 2015). The zero trie is empty.
+// A trie is a persistent map from 64-bit keys: with and without return another trie that shares all but the few forks on
+// the way to one key, so that a reader's picture stays as it is and a change among a hundred thousand entries copies a
+// kilobyte or two. It is a hash trie (Bagwell, Ideal Hash Trees, 2001) that is made for being read: a fork has all its ways
+// in place, so that each level costs one look at memory, and only what is below leafMost entries is a list. The zero trie is
+// empty.
 type trie[V any] struct {
-	root *node[V]
+	root way[V]
 	n    int
 }
 
-// A node has 32 ways: to an entry, to another node, or to nothing. Invariant: none is empty, and only the root may have a
-// single entry and no node.
-type node[V any] struct {
-	entryMask, nodeMask uint32
-	entries             []pair[V]  // as many as bits in entryMask, in their order
-	nodes               []*node[V] // as many as bits in nodeMask, in their order
+// A way leads to a list of entries, in no order, or to a fork. Invariant: a list has no more than leafMost entries, and below
+// a fork are more than leafLeast.
+type way[V any] struct {
+	list []pair[V]
+	fork *[ways]way[V]
 }
 
 type pair[V any] struct {
@@ -27,36 +22,35 @@ type pair[V any] struct {
 	value V
 }
 
-const wayBits = 5
+const (
+	wayBits   = 4
+	ways      = 1 << wayBits
+	leafMost  = 32
+	leafLeast = 16 // less than leafMost, so that one that comes and goes does not make and undo a fork each time
+)
 
 // mix spreads keys that differ in few bits (Steele et al., Fast Splittable Pseudorandom Number Generators, 2014). It is one
-// to one: two keys never collide, and no more than 64/5 levels are needed to tell them apart.
+// to one: two keys never collide, and no more than 64/4 levels are needed to tell them apart.
 func mix(k uint64) uint64 {
 	k = (k ^ k>>30) * 0xbf58476d1ce4e5b9
 	k = (k ^ k>>27) * 0x94d049bb133111eb
 	return k ^ k>>31
 }
 
-// way is the way that a key takes at some depth.
-func way(key uint64, shift uint) (bit uint32) { return 1 << (key >> shift & 31) }
+// at is the way that a mixed key takes at some depth.
+func at(key uint64, shift uint) int { return int(key >> shift % ways) }
 
-// index is where the entry or node of a way is, or belongs.
-func index(mask, bit uint32) int { return bits.OnesCount32(mask & (bit - 1)) }
-
-func (t trie[V]) get(key uint64) (v V, ok bool) {
+func (t *trie[V]) get(key uint64) (v V, ok bool) {
 	key = mix(key)
-	for n, shift := t.root, uint(0); n != nil; shift += wayBits {
-		bit := way(key, shift)
-		if n.entryMask&bit != 0 {
-			if e := &n.entries[index(n.entryMask, bit)]; e.key == key {
-				return e.value, true
-			}
-			break
+	w, shift := &t.root, uint(0)
+	for w.fork != nil {
+		w = &w.fork[at(key, shift)]
+		shift += wayBits
+	}
+	for i := range w.list {
+		if e := &w.list[i]; e.key == key {
+			return e.value, true
 		}
-		if n.nodeMask&bit == 0 {
-			break
-		}
-		n = n.nodes[index(n.nodeMask, bit)]
 	}
 	return v, false
 }
@@ -69,32 +63,49 @@ func (t trie[V]) with(key uint64, v V) trie[V] {
 	return trie[V]{root, t.n}
 }
 
-func (n *node[V]) with(e pair[V], shift uint) (with *node[V], added bool) {
-	bit := way(e.key, shift)
-	if n == nil {
-		return &node[V]{entryMask: bit, entries: []pair[V]{e}}, true
+func (w way[V]) with(e pair[V], shift uint) (_ way[V], added bool) {
+	if w.fork != nil {
+		f := *w.fork
+		next := &f[at(e.key, shift)]
+		*next, added = next.with(e, shift+wayBits)
+		return way[V]{fork: &f}, added
 	}
-	c := *n
-	entry, next := index(n.entryMask, bit), index(n.nodeMask, bit)
-	switch {
-	case n.nodeMask&bit != 0:
-		c.nodes = slices.Clone(n.nodes)
-		c.nodes[next], added = c.nodes[next].with(e, shift+wayBits)
-		return &c, added
-	case n.entryMask&bit == 0:
-		c.entryMask |= bit
-		c.entries = inserted(n.entries, entry, e)
-		return &c, true
-	case n.entries[entry].key == e.key:
-		c.entries = slices.Clone(n.entries)
-		c.entries[entry] = e
-		return &c, false
+	if i := w.find(e.key); i >= 0 {
+		list := make([]pair[V], len(w.list))
+		copy(list, w.list)
+		list[i] = e
+		return way[V]{list: list}, false
 	}
-	both, _ := (*node[V])(nil).with(n.entries[entry], shift+wayBits)
-	both, _ = both.with(e, shift+wayBits)
-	c.entryMask, c.nodeMask = c.entryMask&^bit, c.nodeMask|bit
-	c.entries, c.nodes = removed(n.entries, entry), inserted(n.nodes, next, both)
-	return &c, true
+	list := make([]pair[V], len(w.list)+1)
+	list[copy(list, w.list)] = e
+	if len(list) <= leafMost {
+		return way[V]{list: list}, true
+	}
+	return forked(list, shift), true
+}
+
+func (w way[V]) find(key uint64) int {
+	for i := range w.list {
+		if w.list[i].key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// forked is the way to a list that is too long for one.
+func forked[V any](list []pair[V], shift uint) way[V] {
+	f := new([ways]way[V])
+	for _, e := range list {
+		next := &f[at(e.key, shift)]
+		next.list = append(next.list, e)
+	}
+	for i := range f {
+		if len(f[i].list) > leafMost {
+			f[i] = forked(f[i].list, shift+wayBits)
+		}
+	}
+	return way[V]{fork: f}
 }
 
 func (t trie[V]) without(key uint64) trie[V] {
@@ -105,69 +116,61 @@ func (t trie[V]) without(key uint64) trie[V] {
 	return trie[V]{root, t.n - 1}
 }
 
-// without leaves the trie as if the key had never been there.
-func (n *node[V]) without(key uint64, shift uint) (rest *node[V], gone bool) {
-	if n == nil {
-		return nil, false
-	}
-	bit := way(key, shift)
-	c := *n
-	entry, next := index(n.entryMask, bit), index(n.nodeMask, bit)
-	switch {
-	case n.nodeMask&bit != 0:
-		below, gone := n.nodes[next].without(key, shift+wayBits)
+func (w way[V]) without(key uint64, shift uint) (rest way[V], gone bool) {
+	if w.fork != nil {
+		next, gone := w.fork[at(key, shift)].without(key, shift+wayBits)
 		if !gone {
-			return n, false
+			return w, false
 		}
-		if below.nodeMask != 0 || len(below.entries) > 1 {
-			c.nodes = slices.Clone(n.nodes)
-			c.nodes[next] = below
-			return &c, true
+		f := *w.fork
+		f[at(key, shift)] = next
+		if list, few := gathered(&f); few {
+			return way[V]{list: list}, true
 		}
-		c.entryMask, c.nodeMask = c.entryMask|bit, c.nodeMask&^bit
-		c.entries, c.nodes = inserted(n.entries, entry, below.entries[0]), removed(n.nodes, next)
-	case n.entryMask&bit == 0 || n.entries[entry].key != key:
-		return n, false
-	case len(n.entries) == 1 && n.nodeMask == 0:
-		return nil, true
-	default:
-		c.entryMask &^= bit
-		c.entries = removed(n.entries, entry)
+		return way[V]{fork: &f}, true
 	}
-	return &c, true
+	i := w.find(key)
+	switch {
+	case i < 0:
+		return w, false
+	case len(w.list) == 1:
+		return way[V]{}, true
+	}
+	list := make([]pair[V], len(w.list)-1)
+	copy(list, w.list[:i])
+	copy(list[i:], w.list[i+1:])
+	return way[V]{list: list}, true
 }
 
-// inserted and removed copy a slice with one element more or less, and not a byte of room.
-func inserted[E any](s []E, at int, e E) []E {
-	c := make([]E, len(s)+1)
-	copy(c, s[:at])
-	c[at] = e
-	copy(c[at+1:], s[at:])
-	return c
-}
-
-func removed[E any](s []E, at int) []E {
-	c := make([]E, len(s)-1)
-	copy(c, s[:at])
-	copy(c[at:], s[at+1:])
-	return c
+// gathered is all that is below a fork in one list, where that is no more than leafLeast.
+func gathered[V any](f *[ways]way[V]) (list []pair[V], few bool) {
+	n := 0
+	for i := range f {
+		if n += len(f[i].list); f[i].fork != nil || n > leafLeast {
+			return nil, false
+		}
+	}
+	list = make([]pair[V], 0, n)
+	for i := range f {
+		list = append(list, f[i].list...)
+	}
+	return list, true
 }
 
 // all calls yield for every value, in no particular order, until it answers false.
-func (t trie[V]) all(yield func(V) bool) { t.root.all(yield) }
+func (t *trie[V]) all(yield func(V) bool) { t.root.all(yield) }
 
-func (n *node[V]) all(yield func(V) bool) bool {
-	if n == nil {
-		return true
-	}
-	for i := range n.entries {
-		if !yield(n.entries[i].value) {
+func (w *way[V]) all(yield func(V) bool) bool {
+	for i := range w.list {
+		if !yield(w.list[i].value) {
 			return false
 		}
 	}
-	for _, next := range n.nodes {
-		if !next.all(yield) {
-			return false
+	if w.fork != nil {
+		for i := range w.fork {
+			if !w.fork[i].all(yield) {
+				return false
+			}
 		}
 	}
 	return true

@@ -2,9 +2,7 @@ package topo
 
 import (
 	"maps"
-	"math/bits"
 	"math/rand/v2"
-	"slices"
 	"testing"
 )
 
@@ -37,8 +35,8 @@ func TestTrie(t *testing.T) {
 		}
 	}
 	for i, k := range append(old, kept{now, want}) {
-		if !wellFormed(k.trie.root, true) {
-			t.Errorf("seed %d, picture %d: a node breaks the invariant", seed, i)
+		if n, ok := size(&k.trie.root); !ok || n != len(k.want) {
+			t.Errorf("seed %d, picture %d: a way breaks the invariant, or %d entries are not %d", seed, i, n, len(k.want))
 		}
 		if k.trie.n != len(k.want) {
 			t.Errorf("seed %d, picture %d: n is %d, want %d", seed, i, k.trie.n, len(k.want))
@@ -76,21 +74,20 @@ func TestTrieForgets(t *testing.T) {
 	for _, k := range rng.Perm(most) {
 		tr = tr.without(uint64(k)<<32 | uint64(k))
 	}
-	if tr.n != 0 || tr.root != nil {
+	if tr.n != 0 || tr.root.list != nil || tr.root.fork != nil {
 		t.Errorf("seed %d: %+v is left", seed, tr)
 	}
 }
 
-// wellFormed looks for nodes that should be entries, and masks that do not fit.
-func wellFormed(n *node[int], root bool) bool {
-	if n == nil {
-		return root
+// size counts what is below a way, and reports whether all ways there keep the invariant.
+func size(w *way[int]) (n int, ok bool) {
+	if w.fork == nil {
+		return len(w.list), len(w.list) <= leafMost
 	}
-	if bits.OnesCount32(n.entryMask) != len(n.entries) || bits.OnesCount32(n.nodeMask) != len(n.nodes) || n.entryMask&n.nodeMask != 0 {
-		return false
+	ok = len(w.list) == 0
+	for i := range w.fork {
+		below, fine := size(&w.fork[i])
+		n, ok = n+below, ok && fine
 	}
-	if !root && n.nodeMask == 0 && len(n.entries) < 2 {
-		return false
-	}
-	return !slices.ContainsFunc(n.nodes, func(below *node[int]) bool { return !wellFormed(below, false) })
+	return n, ok && n > leafLeast
 }
