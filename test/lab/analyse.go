@@ -24,6 +24,8 @@ type facts struct {
 	EndedEarly      []string              `json:"ended_early"` // hosts whose player left before the broadcaster
 	CDNLinkBytes    measure.LinkBytes     `json:"cdn_link_bytes"`
 	Floor           map[string]float64    `json:"floor_ms"`
+	Path            paths                 `json:"path_ms"`
+	Switch          map[string]string     `json:"switch"`     // that a host is on
 	RTTMin          map[string]float64    `json:"rtt_min_ms"` // by ping, where measured
 	Address         map[string]netip.Addr `json:"address"`
 }
@@ -37,6 +39,7 @@ type names struct {
 type named struct {
 	Name    string     `yaml:"name"`
 	Address netip.Addr `yaml:"address"`
+	Ingest  bool       `yaml:"ingest"`
 }
 
 // of returns what a source is called in results: cdn for a service's own address, else the peer's name.
@@ -70,7 +73,7 @@ func analyse(p plan, r run) (measure.Run, error) {
 		return result, err
 	}
 	var n names
-	if text, err = os.ReadFile(p.Config); err == nil {
+	if text, err = os.ReadFile(p.config(r)); err == nil {
 		err = yaml.Unmarshal(text, &n)
 	}
 	if err != nil {
@@ -104,10 +107,16 @@ func analyse(p plan, r run) (measure.Run, error) {
 		}
 		v := measure.NewViewer(published, dialled)
 		v.Host, v.Player, v.Floor = w.Host, w.Player, f.Floor[w.Host]
+		v.Least = f.Path.least(f.entries(n), w.Host)
 		v.Source = source(dialled, servers, w.Host, n)
 		result.Viewers = append(result.Viewers, v)
 	}
 	result.CDNLinkBytes = f.CDNLinkBytes
+	if len(r.Peers) > 0 {
+		if err := crowded(&result, f, n, folder, publisher, servers); err != nil {
+			return result, err
+		}
+	}
 	if page, err := os.Open(filepath.Join(folder, "metrics.txt")); err == nil {
 		result.FlowInstall = installTimes(page, r.Policy)
 		page.Close()

@@ -25,15 +25,19 @@ type daemon struct {
 	done chan error
 }
 
-// startDaemon runs ofctl-live under a policy, its log in folder, and returns when it answers.
-func startDaemon(ctx context.Context, p plan, policy, folder string) (*daemon, error) {
+// startDaemon runs ofctl-live for a run, its log in folder, and returns when it answers.
+func startDaemon(ctx context.Context, p plan, r run, folder string) (*daemon, error) {
 	log, err := os.Create(filepath.Join(folder, "ofctl-live.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	d := &daemon{http: "127.0.0.1:9653", done: make(chan error, 1)}
-	d.cmd = exec.Command(p.Daemon, "--policy", policy, "--config", p.Config, "--http", d.http, "--log-format", "text")
+	listen := d.http
+	if len(r.Peers) > 0 {
+		listen = "0.0.0.0:9653" // for they ask it for their upstreams
+	}
+	d.cmd = exec.Command(p.Daemon, "--policy", r.Policy, "--config", p.config(r), "--http", listen, "--log-format", "text")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		return nil, err

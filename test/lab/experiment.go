@@ -83,7 +83,7 @@ func (e *experiment) one(ctx context.Context, index int, r run) (err error) {
 	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755)); err != nil {
 		return err
 	}
-	d, err := startDaemon(ctx, e.plan, r.Policy, folder)
+	d, err := startDaemon(ctx, e.plan, r, folder)
 	if err != nil {
 		return err
 	}

@@ -4,12 +4,16 @@ LAB_PEER ?= relay
 LAB_OUT  ?= results
 
 .PHONY: lab
-lab: lab-tools build ## the whole experiment: two topologies, one viewer and four; eight minutes
+lab: lab-tools build ## the whole experiment: three topologies, one viewer, four and eight; eleven minutes
 	$(GO) run ./test/lab run --set lab --peer $(LAB_PEER) --out $(LAB_OUT)
 
 .PHONY: demo
 demo: lab-tools build ## the shortest pair of runs: installs what it needs, measures, plots; three minutes
 	$(GO) run ./test/lab run --set demo --peer $(LAB_PEER) --out $(LAB_OUT)
+
+.PHONY: crowd
+crowd: lab-tools build ## eight viewers, three peers and the CDN's link: that pair of runs alone; three minutes
+	$(GO) run ./test/lab run --set crowd --out $(LAB_OUT)
 
 # A short pair of runs, as part of the tests.
 .PHONY: lab-test

@@ -40,7 +40,7 @@ func TestRunsOf(t *testing.T) {
 			players[v.Player]++
 		}
 	}
-	for _, network := range []string{"single1", "single4", "multi4"} {
+	for _, network := range []string{"single1", "single4", "multi4", "crowd8"} {
 		if compared[network+"direct"] == 0 || compared[network+"bypass"] == 0 {
 			t.Errorf("%s is not run under both policies: %v", network, compared)
 		}
@@ -128,8 +128,8 @@ func TestSourceIsWhoSentTheFrames(t *testing.T) {
 	cdn := measure.Connection{Client: client, Server: dialled, Received: frames(0, 10)}
 	at := measure.Connection{Client: client, Server: dialled, Received: frames(0, 10)}
 	n := names{
-		Services: []named{{"cdn-one", netip.MustParseAddr("10.0.0.2")}},
-		Peers:    []named{{"hb-relay", netip.MustParseAddr("10.0.0.1")}},
+		Services: []named{{Name: "cdn-one", Address: netip.MustParseAddr("10.0.0.2")}},
+		Peers:    []named{{Name: "hb-relay", Address: netip.MustParseAddr("10.0.0.1")}},
 	}
 	tests := []struct {
 		name    string

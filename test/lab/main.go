@@ -53,7 +53,7 @@ func runCommand() *cobra.Command {
 			return errors.Join(err, promises(summary, out))
 		},
 	}
-	c.Flags().StringVar(&o.set, "set", o.set, "runs: lab for all, demo for the shortest pair, or of your own as TOPOLOGY,VIEWERS")
+	c.Flags().StringVar(&o.set, "set", o.set, "runs: lab for all, demo for the shortest pair, crowd for that with most viewers, or of your own as TOPOLOGY,VIEWERS")
 	c.Flags().StringVar(&o.peer, "peer", o.peer, "what serves as peer: nginx or relay")
 	c.Flags().StringVar(&o.policy, "policy", "", "only the runs under this policy (default both)")
 	c.Flags().StringArrayVar(&o.relay, "relay-flag", o.relay, "further flag of the relay, repeatable")

@@ -17,12 +17,14 @@ import subprocess
 import sys
 import time
 import traceback
+import urllib.request
 
-from mininet.link import TCLink
+from mininet.link import Link, TCIntf
 from mininet.net import Mininet
 from mininet.node import OVSKernelSwitch, RemoteController
 
-PORT = 1935
+from hosts import PORT, Processes, capture, counters, listening, nginx, wait_until
+
 KEY = "a"
 BUILD_S = 90  # longest time for Mininet to build a network
 TRY_AGAIN = 75  # exit status, after sysexits.h: nothing has been measured, and it was by chance
@@ -64,117 +66,91 @@ def path_ms(topo, source, target):
     raise ValueError("no path from %s to %s" % (source, target))
 
 
-class Processes:
-    """What runs on the hosts, so that all of it ends with the run."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.running = []
-
-    def start(self, host, name, argv, output=None):
-        """Starts a program that logs into a file, and writes output, if given, to another."""
-        log = os.path.join(self.folder, "%s-%s.log" % (host.name, name))
-        with open(log, "wb") as errors, open(output or os.devnull, "wb") as out:
-            process = host.popen(argv, stdin=subprocess.DEVNULL,
-                                 stdout=out if output else errors, stderr=errors)
-        process.label, process.log = "%s on %s" % (name, host.name), log
-        self.running.append(process)
-        return process
-
-    def stop(self, process, sig=signal.SIGTERM, patience=5.0):
-        """Ends a process and returns its exit status, or None if it was killed."""
-        if process in self.running:
-            self.running.remove(process)
-        if process.poll() is None:
-            process.send_signal(sig)
-        try:
-            return process.wait(patience)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return None
-
-    def stop_all(self):
-        for process in reversed(list(self.running)):
-            self.stop(process)
+def switch_of(topo, host):
+    """The switch that a host is on."""
+    return next(b if a == host else a for a, b in topo.links() if host in (a, b))
 
 
-def wait_until(what, condition, patience):
-    """Polls until condition() is true; an error says what never came."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError("%s: not within %g s" % (what, patience))
-        time.sleep(0.1)
+def relay(processes, spec, host, *flags):
+    return processes.start(host, "relay", [
+        spec["daemon"], "relay", "--listen", ":%d" % PORT, "--drain", "1s", "--log-format", "text",
+        *spec["relay_flags"], *flags])
 
 
-def listening(host):
-    """Whether anything on the host accepts connections on the RTMP port."""
-    suffix = ":%04X" % PORT
-    for line in host.cmd("cat /proc/net/tcp /proc/net/tcp6").splitlines():
-        fields = line.split()
-        if len(fields) > 3 and fields[1].endswith(suffix) and fields[3] == "0A":
-            return True
-    return False
+def manage(host, number):
+    """Gives a host a line to the controller, beside the network that this
+    controls, and returns the controller's address on it. The line ends with
+    the host."""
+    line, near, far = "manage%d" % number, "198.18.%d.1" % number, "198.18.%d.2" % number
+    for command in [
+            "ip link add %s type veth peer name manage netns %d" % (line, host.pid),
+            "ip address add %s/24 dev %s" % (near, line), "ip link set %s up" % line]:
+        subprocess.run(command.split(), check=True)
+    host.cmd("ip address add %s/24 dev manage && ip link set manage up" % far)
+    return near
 
 
-def counters(host):
-    """Bytes received and sent by the host's first interface."""
-    for line in host.cmd("cat /proc/net/dev").splitlines():
-        name, _, rest = line.strip().partition(":")
-        if name == host.defaultIntf().name:
-            fields = rest.split()
-            return {"in": int(fields[0]), "out": int(fields[8])}
-    raise RuntimeError("%s: no counters" % host.name)
+def controller_says(what):
+    with urllib.request.urlopen("http://127.0.0.1:9653/v1/" + what, timeout=5) as answer:
+        return json.load(answer)
 
 
-def nginx(processes, host, config):
-    """Starts nginx in the foreground with a folder of its own for pid and logs."""
-    prefix = os.path.join(processes.folder, host.name + "-nginx")
-    os.makedirs(prefix, exist_ok=True)
-    return processes.start(host, "nginx", [
-        "nginx", "-e", "stderr", "-p", prefix, "-c", config, "-g", "daemon off;"])
+def peers_are_well(count):
+    """Whether so many peers have registered and answer the controller's probes."""
+    return sum(p["healthy"] and p["registered"] for p in controller_says("peers")) == count
 
 
-def capture(processes, host, interface, name):
-    """Captures RTMP on an interface; returns when nothing can be missed."""
-    # Not -w FILE: tcpdump gives its file away, which only root may.
-    process = processes.start(host, "tcpdump-" + name, [
-        "tcpdump", "-Z", "root", "-n", "-s", "0", "-B", "8192", "-U", "-i", interface,
-        "-w", "-", "tcp port %d" % PORT], os.path.join(processes.folder, name + ".pcap"))
+def links_are_measured(topo):
+    """Whether the controller knows the links' delays, to a fifth. It needs a
+    while, for Mininet sets them after its switches have connected."""
+    true = sorted(2 * [delay_ms(link) for a, b, link in topo.links(withInfo=True)
+                       if topo.isSwitch(a) and topo.isSwitch(b)])
+    measured = sorted(link["delay_ms"] for link in controller_says("links"))
+    return len(true) == len(measured) and all(
+        0.8 * t <= m <= 1.2 * t for t, m in zip(true, measured))
 
-    def started():
-        with open(process.log, errors="replace") as log:
-            return "listening on" in log.read()
 
-    wait_until(process.label, started, 10)
-    return process
+def serve(net, spec, processes):
+    """Starts the CDN and the peers, and returns the hosts that they are on."""
+    hb, hs = net["hb"], net["hs"]
+    peers = [net[name] for name in spec["peers"]]
+    servers = [hs] + (peers or [hb])
+    if spec["initcwnd"]:
+        for host in servers:
+            host.cmd("ip route change 10.0.0.0/8 dev %s src %s initcwnd %d" % (
+                host.defaultIntf(), host.IP(), spec["initcwnd"]))
+    nginx(processes, hs, spec["cdn_config"])
+    cdn = "rtmp://%s:%d/live" % (hs.IP(), PORT)
+    for number, host in enumerate(peers):
+        # Where to take a stream from each is told by the controller.
+        relay(processes, spec, host, "--name", host.name, "--advertise", host.IP(), "--push", cdn,
+              "--controller", "http://%s:9653" % manage(host, number))
+    if not peers and spec["peer"] == "nginx":
+        nginx(processes, hb, spec["peer_config"])
+    elif not peers:
+        relay(processes, spec, hb, "--upstream", cdn, "--push", cdn)
+    for host in servers:
+        wait_until("server on " + host.name, lambda: listening(host), 15)
+    if peers:
+        wait_until("the peers' health", lambda: peers_are_well(len(peers)), 30)
+        wait_until("the links' delays", lambda: links_are_measured(net.topo), 30)
+    return servers
 
 
 def stream(net, spec, processes):
     """Publishes the clip, lets every viewer watch it, and returns the facts."""
     hb, hs = net["hb"], net["hs"]
     viewers = spec["viewers"]
-    cdn = "rtmp://%s:%d/live" % (hs.IP(), PORT)
+    servers = serve(net, spec, processes)
+    cdn = "rtmp://%s:%d/live/%s" % (hs.IP(), PORT, KEY)
 
-    if spec["initcwnd"]:
-        for host in (hs, hb):
-            host.cmd("ip route change 10.0.0.0/8 dev %s src %s initcwnd %d" % (
-                host.defaultIntf(), host.IP(), spec["initcwnd"]))
-    nginx(processes, hs, spec["cdn_config"])
-    if spec["peer"] == "nginx":
-        nginx(processes, hb, spec["peer_config"])
-    else:
-        processes.start(hb, "relay", [
-            spec["daemon"], "relay", "--listen", ":%d" % PORT,
-            "--upstream", cdn, "--push", cdn, "--drain", "1s", "--log-format", "text"]
-            + spec["relay_flags"])
-    for host in (hs, hb):
-        wait_until("server on " + host.name, lambda: listening(host), 15)
-
-    captures = [capture(processes, hb, "lo", "publisher")]
-    for host in [hb, hs] + [net[v["host"]] for v in viewers]:
-        captures.append(capture(processes, host, host.defaultIntf().name, host.name))
+    # Where the peer is not on its own host, the broadcaster too knows the CDN
+    # only. Its line must have no delay then, which a capture on it would add.
+    local = hb in servers
+    ingest = "rtmp://%s:%d/live/%s" % (hb.IP(), PORT, KEY) if local else cdn
+    watched = servers + [net[v["host"]] for v in viewers]
+    captures = capture(processes, [(hb, "lo" if local else hb.defaultIntf().name, "publisher")] + [
+        (host, host.defaultIntf().name, host.name) for host in watched])
 
     # Viewers' joins are relative to the publisher's start and may precede it.
     joins = sorted(viewers, key=lambda v: v["join_s"])
@@ -186,7 +162,7 @@ def stream(net, spec, processes):
         while joins and joins[0]["join_s"] <= offset:
             viewer = joins.pop(0)
             time.sleep(max(0, begin + viewer["join_s"] - time.monotonic()))
-            argv = PLAYERS[viewer["player"]]("%s/%s" % (cdn, KEY))
+            argv = PLAYERS[viewer["player"]](cdn)
             players[viewer["host"]] = processes.start(
                 net[viewer["host"]], viewer["player"], argv)
             say("joined", host=viewer["host"], player=viewer["player"])
@@ -195,7 +171,7 @@ def stream(net, spec, processes):
     time.sleep(max(0, begin - time.monotonic()))
     publisher = processes.start(hb, "ffmpeg", [
         "ffmpeg", "-nostdin", "-loglevel", "warning", "-re", "-i", spec["clip"],
-        "-c", "copy", "-f", "flv", "rtmp://%s:%d/live/%s" % (hb.IP(), PORT, KEY)])
+        "-c", "copy", "-f", "flv", ingest])
     say("publishing")
     join_until(float("inf"))
     try:
@@ -219,6 +195,10 @@ def stream(net, spec, processes):
     after = counters(hs)
 
     for player in players.values():
+        if player.poll() is None:
+            player.send_signal(signal.SIGINT)
+    time.sleep(0.5)  # ffmpeg waits for the next frame, which never comes, until it is told twice
+    for player in players.values():
         processes.stop(player, signal.SIGINT)
     for process in captures:
         processes.stop(process, signal.SIGINT)
@@ -227,10 +207,11 @@ def stream(net, spec, processes):
         "ended_early": ended_early,
         "cdn_link_bytes": {k: after[k] - before[k] for k in after},
         "floor_ms": {h.name: path_ms(net.topo, "hb", h.name) for h in hosts},
-        "via_cdn_ms": {h.name: path_ms(net.topo, "hb", "hs")
-                       + path_ms(net.topo, "hs", h.name) for h in hosts},
         "rtt_min_ms": {h.name: rtt_ms(hb, h) for h in hosts[:1]},
-        "address": {h.name: h.IP() for h in [hb, hs] + hosts},
+        "path_ms": {a.name: {b.name: path_ms(net.topo, a.name, b.name) for b in watched}
+                    for a in [hb] + servers},
+        "switch": {h.name: switch_of(net.topo, h.name) for h in watched},
+        "address": {h.name: h.IP() for h in watched},
     }
 
 
@@ -238,6 +219,38 @@ def rtt_ms(a, b):
     """The least of ten round trips, which should be twice the path's delay."""
     line = a.cmd("ping -q -n -c 10 -i 0.2 -W 5 " + b.IP()).strip().splitlines()[-1]
     return float(line.split("=")[1].split("/")[0]) if "=" in line else None
+
+
+class Shaped(TCIntf):
+    """Mininet's interface with delay and bandwidth, whose tc commands wait to be
+    carried out together: a program takes long to start in a user-mode kernel,
+    and after all switches have been started these hold still."""
+
+    commands = ()
+
+    def tc(self, cmd, tc="tc"):
+        if " show " in cmd:  # they begin anew
+            self.commands = []
+            return "noqueue"
+        self.commands.append(cmd % ("", self))
+        return ""
+
+    @staticmethod
+    def link(*nodes, **options):
+        return Link(*nodes, cls1=Shaped, cls2=Shaped, **options)
+
+
+def shape(nodes):
+    """Carries out the tc commands of all interfaces, in one go where they share
+    a network namespace."""
+    together = {}
+    for node in nodes:
+        _, commands = together.setdefault(os.stat("/proc/%d/ns/net" % node.pid).st_ino, (node, []))
+        for interface in node.intfList():
+            commands.extend(getattr(interface, "commands", ()))
+    for node, commands in together.values():
+        subprocess.run(["mnexec", "-a", str(node.pid), "tc", "-batch", "-"],
+                       input="\n".join(commands), text=True, check=True)
 
 
 def build(topo):
@@ -251,9 +264,10 @@ def build(topo):
     try:
         for switch in topo.switches():
             subprocess.run(["ovs-vsctl", "--if-exists", "del-br", switch], check=True)
-        net = Mininet(topo=topo, switch=OVSKernelSwitch, link=TCLink, autoSetMacs=True,
+        net = Mininet(topo=topo, switch=OVSKernelSwitch, link=Shaped.link, autoSetMacs=True,
                       controller=lambda name: RemoteController(name, ip="127.0.0.1", port=6653))
         net.start()
+        shape(net.hosts + net.switches)
     finally:
         signal.alarm(0)
     return net

@@ -30,6 +30,7 @@ type run struct {
 	Topology string   `json:"topology"`
 	Policy   string   `json:"policy"`
 	Peer     string   `json:"peer"`
+	Peers    []string `json:"peers"` // hosts of the topology that serve as peers; empty: hb does
 	Viewers  []viewer `json:"viewers"`
 }
 
@@ -93,6 +94,24 @@ func pair(topology string, viewers int, peer string) []run {
 	return runs
 }
 
+// crowd returns the runs with a host for each peer: eight viewers, who join a second and a half after one another, the
+// first on each edge before the broadcaster.
+func crowd() []run {
+	var runs []run
+	for _, policy := range policyNames {
+		viewers := audience(8, false)
+		for i := range viewers {
+			viewers[i].Player, viewers[i].Join = "ffmpeg", 1.5*float64(i)-2
+		}
+		viewers[3].Player = "rtmpdump"
+		runs = append(runs, run{Topology: crowdTopology, Policy: policy, Peer: "relay", Peers: []string{"hp0", "hp1", "hp2"}, Viewers: viewers})
+	}
+	return runs
+}
+
+// crowdTopology has peers on hosts of their own, and a configuration that names them.
+const crowdTopology = "crowd"
+
 // The named sets of runs.
 func runsOf(set, peer string) ([]run, error) {
 	switch set {
@@ -104,12 +123,15 @@ func runsOf(set, peer string) ([]run, error) {
 			runs = slices.Insert(runs, 1, pair("single", 1, "nginx")[1])
 		}
 		runs = append(runs, pair("single", 4, peer)...)
-		return append(runs, pair("multi", 4, peer)...), nil
+		runs = append(runs, pair("multi", 4, peer)...)
+		return append(runs, crowd()...), nil
+	case "crowd":
+		return crowd(), nil
 	}
 	topology, count, _ := strings.Cut(set, ",")
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 1 || n > 100 || (topology != "single" && topology != "multi") {
-		return nil, fmt.Errorf("no set of runs is called %q: lab, demo, and such as single,8 and multi,8 are", set)
+		return nil, fmt.Errorf("no set of runs is called %q: lab, demo, crowd, and such as single,8 and multi,8 are", set)
 	}
 	return pair(topology, n, peer), nil
 }
@@ -118,7 +140,16 @@ func runsOf(set, peer string) ([]run, error) {
 const setup = 30 * time.Second
 
 func (p plan) folder(r run) string { return filepath.Join(p.Out, "runs", r.name()) }
-func (p plan) clip() string        { return filepath.Join(p.Out, "runs", "clip.flv") }
+
+// config is the daemon's configuration for a run.
+func (p plan) config(r run) string {
+	if r.Topology == crowdTopology {
+		return filepath.Join(p.Repo, "test/lab/crowd.yaml")
+	}
+	return p.Config
+}
+
+func (p plan) clip() string { return filepath.Join(p.Out, "runs", "clip.flv") }
 
 func (p plan) write(path string) error {
 	b, err := json.MarshalIndent(p, "", "  ")

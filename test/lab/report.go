@@ -15,6 +15,7 @@ import (
 // Names of the results.
 const (
 	plotFile    = "delay-plot.png"
+	crowdFile   = "crowd-plot.png"
 	framesFile  = "frames.csv"
 	summaryFile = "summary.json"
 )
@@ -42,7 +43,7 @@ func report(p plan, out io.Writer) (measure.Summary, error) {
 		return summary, errors.Join(append(failures, err)...)
 	}
 	table(out, summary)
-	fmt.Fprintf(out, "\nDelay of every frame: %s\nFigures: %s, %s\n\n", filepath.Join(p.Out, plotFile),
+	fmt.Fprintf(out, "\nDelay of every frame: %s\nFigures: %s, %s\n\n", filepath.Join(p.Out, "*-plot.png"),
 		filepath.Join(p.Out, summaryFile), filepath.Join(p.Out, framesFile))
 	return summary, errors.Join(failures...)
 }
@@ -55,19 +56,33 @@ func writeResults(dir string, s measure.Summary) error {
 		}
 		return errors.Join(content(file), file.Close())
 	}
-	return errors.Join(write(summaryFile, s.WriteJSON), write(framesFile, s.WriteCSV),
-		write(plotFile, func(w io.Writer) error { return figure.Delays(w, s) }))
+	crowds, others := measure.Summary{}, measure.Summary{}
+	for _, r := range s.Runs {
+		to := &others
+		if r.Topology == crowdTopology {
+			to = &crowds
+		}
+		to.Runs = append(to.Runs, r)
+	}
+	err := errors.Join(write(summaryFile, s.WriteJSON), write(framesFile, s.WriteCSV))
+	if len(others.Runs) > 0 {
+		err = errors.Join(err, write(plotFile, func(w io.Writer) error { return figure.Delays(w, others) }))
+	}
+	if len(crowds.Runs) > 0 {
+		err = errors.Join(err, write(crowdFile, func(w io.Writer) error { return figure.Crowd(w, crowds) }))
+	}
+	return err
 }
 
 // table shows a line per viewer, and per run the CDN's link.
 func table(out io.Writer, s measure.Summary) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\ntopology\tpolicy\tpeer\tviewer\tplayer\tsource\tframes\tlost\ttwice\tbacklog\tfloor\tmin\tp50\tp95\tp99\tmax ms\tfirst\tstalls\tCDN in\tout kB\tinstall p50\tp99 ms\t")
+	fmt.Fprintln(w, "\ntopology\tpolicy\tpeer\tviewer\tplayer\tsource\tframes\tlost\ttwice\tbacklog\tfloor\tleast\tmin\tp50\t/least\tp95\tp99\tmax ms\tfirst\tstalls\tCDN in\tout kB\tinstall p50\tp99 ms\t")
 	for _, r := range s.Runs {
 		for i, v := range r.Viewers {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t",
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t",
 				r.Topology, r.Policy, r.Peer, v.Host, v.Player, v.Source, v.Frames.Received, v.Frames.Unmatched, v.Frames.Duplicate,
-				v.Match().Counts().Backlog, v.Floor, v.Delay.Min, v.Delay.P50, v.Delay.P95, v.Delay.P99, v.Delay.Max, v.FirstFrame, v.Stalls)
+				v.Match().Counts().Backlog, v.Floor, v.Least, v.Delay.Min, v.Delay.P50, v.Delay.P50/v.Least, v.Delay.P95, v.Delay.P99, v.Delay.Max, v.FirstFrame, v.Stalls)
 			if i == 0 {
 				fmt.Fprintf(w, "%d\t%d\t%.2f\t%.2f\t", r.CDNLinkBytes.In/1000, r.CDNLinkBytes.Out/1000, r.FlowInstall.P50, r.FlowInstall.P99)
 			} else {
@@ -77,6 +92,12 @@ func table(out io.Writer, s measure.Summary) {
 		}
 	}
 	w.Flush()
+	for _, r := range s.Runs {
+		for _, e := range r.Edges {
+			fmt.Fprintf(out, "%s, %s: %d viewers at %s got %d kB, for which the CDN sent %d kB: offload %.1f%%\n",
+				r.Topology, r.Policy, e.Viewers, e.Switch, e.Delivered/1000, e.FromCDN/1000, 100*e.Offload)
+		}
+	}
 }
 
 // judge tells what makes a run's measurement a failure. Frames may be lost where a policy lets the CDN's link
@@ -129,6 +150,10 @@ func promises(s measure.Summary, out io.Writer) error {
 		}
 	}
 	for _, r := range s.Runs {
+		if r.Topology == crowdTopology {
+			crowdPromises(r, check)
+			continue
+		}
 		d, paired := direct[comparison(r)]
 		if r.Policy != "bypass" || r.Topology != "single" || !paired {
 			continue

@@ -46,6 +46,11 @@ func Delays(w io.Writer, s measure.Summary) error {
 	if len(panels) == 0 {
 		return fmt.Errorf("plot: no runs")
 	}
+	return stack(w, panels)
+}
+
+// stack writes panels below one another as a PNG.
+func stack(w io.Writer, panels []*plot.Plot) error {
 	img := vgimg.NewWith(vgimg.UseWH(panelWidth, vg.Length(len(panels))*panelHeight), vgimg.UseDPI(dpi))
 	canvas := draw.New(img)
 	tiles := draw.Tiles{Rows: len(panels), Cols: 1, PadTop: 4 * vg.Millimeter, PadBottom: 4 * vg.Millimeter,
@@ -87,7 +92,7 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 	for _, r := range runs {
 		var points plotter.XYs
 		for _, v := range r.Viewers {
-			floors[v.Floor] = true
+			floors[max(v.Floor, v.Least)] = true
 			for _, d := range v.Match().Live() {
 				x, y := d.Frame.At.Sub(v.Start()).Seconds(), float64(d.Delay().Microseconds())/1000
 				points = append(points, plotter.XY{X: x, Y: y})
@@ -113,11 +118,10 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 	latest = max(math.Ceil(latest-0.1), 1) // whole seconds, for the axis
 	named := false
 	for floor := range floors {
-		line, err := plotter.NewLine(plotter.XYs{{X: 0, Y: floor}, {X: latest, Y: floor}})
+		line, err := level(floor, latest)
 		if err != nil {
 			return nil, err
 		}
-		line.LineStyle = draw.LineStyle{Color: ink, Width: 1, Dashes: []vg.Length{4, 3}}
 		p.Add(line)
 		if !named {
 			p.Legend.Add("least the path allows", line)
@@ -127,6 +131,16 @@ func panel(runs []measure.Run) (*plot.Plot, error) {
 	p.X.Min, p.X.Max = 0, latest
 	p.Y.Min, p.Y.Max = 0, highest*1.4 // room for the legend
 	return p, nil
+}
+
+// level is the line of what figures are compared to, from 0 on.
+func level(y, to float64) (*plotter.Line, error) {
+	line, err := plotter.NewLine(plotter.XYs{{X: 0, Y: y}, {X: to, Y: y}})
+	if err != nil {
+		return nil, err
+	}
+	line.LineStyle = draw.LineStyle{Color: ink, Width: 1, Dashes: []vg.Length{4, 3}}
+	return line, nil
 }
 
 // look returns a run's name and colour among those it is drawn with.
@@ -151,6 +165,11 @@ func between(viewers []measure.Viewer, figure func(measure.Spread) float64) stri
 	for _, v := range viewers {
 		low, high = min(low, figure(v.Delay)), max(high, figure(v.Delay))
 	}
+	return fromTo(low, high)
+}
+
+// fromTo writes a range of whole numbers.
+func fromTo(low, high float64) string {
 	if math.Round(low) == math.Round(high) {
 		return fmt.Sprintf("%.0f", low)
 	}

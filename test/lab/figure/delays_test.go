@@ -3,6 +3,7 @@ package figure
 import (
 	"bytes"
 	"fmt"
+	"image"
 	"image/png"
 	"testing"
 	"time"
@@ -42,23 +43,52 @@ func TestDelaysDrawsAPanelPerComparison(t *testing.T) {
 			t.Fatal(err)
 		}
 		heights = append(heights, img.Bounds().Dy())
-		colours := make(map[[3]uint32]int)
-		for y := range img.Bounds().Dy() {
-			for x := range img.Bounds().Dx() {
-				r, g, b, _ := img.At(x, y).RGBA()
-				colours[[3]uint32{r >> 8, g >> 8, b >> 8}]++
-			}
-		}
-		for name, c := range map[string][3]uint32{"direct": {0xd5, 0x5e, 0}, "bypass": {0, 0x72, 0xb2}} {
-			if colours[c] == 0 {
-				t.Errorf("nothing is drawn in the colour of %s", name)
-			}
-		}
+		drawn(t, img)
 	}
 	if heights[1] < 2*heights[0]-2 || heights[1] > 2*heights[0]+2 {
 		t.Errorf("one panel is %d high and two are %d", heights[0], heights[1])
 	}
 	if err := Delays(&bytes.Buffer{}, measure.Summary{}); err == nil {
+		t.Error("a plot of nothing is no error")
+	}
+}
+
+// drawn checks that an image has the colours of both policies.
+func drawn(t *testing.T, img image.Image) {
+	t.Helper()
+	colours := make(map[[3]uint32]int)
+	for y := range img.Bounds().Dy() {
+		for x := range img.Bounds().Dx() {
+			r, g, b, _ := img.At(x, y).RGBA()
+			colours[[3]uint32{r >> 8, g >> 8, b >> 8}]++
+		}
+	}
+	for name, c := range map[string][3]uint32{"direct": {0xd5, 0x5e, 0}, "bypass": {0, 0x72, 0xb2}} {
+		if colours[c] == 0 {
+			t.Errorf("nothing is drawn in the colour of %s", name)
+		}
+	}
+}
+
+// Of a run whose viewers got nothing, the link is drawn all the same.
+func TestCrowdDrawsTheLink(t *testing.T) {
+	run := func(policy string) measure.Run {
+		return measure.Run{Topology: "crowd", Policy: policy, Viewers: []measure.Viewer{{}}, CDNPerSecond: []int64{100_000, 500_000},
+			Edges: []measure.Edge{{Offload: 0.75}, {Offload: 0.8}}}
+	}
+	var b bytes.Buffer
+	if err := Crowd(&b, measure.Summary{Runs: []measure.Run{run("direct"), run("bypass")}}); err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn(t, img)
+	if got := spared(run("bypass").Edges); got != ", offload 75 to 80 %" {
+		t.Errorf("%q", got)
+	}
+	if err := Crowd(&bytes.Buffer{}, measure.Summary{}); err == nil {
 		t.Error("a plot of nothing is no error")
 	}
 }

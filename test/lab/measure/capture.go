@@ -25,6 +25,7 @@ type segment struct {
 	seq      uint32
 	syn      bool
 	payload  []byte
+	length   int // of the whole Ethernet frame
 }
 
 // readSegments calls each for every TCP segment in a pcap file, in the order of capture. A file that ends within a
@@ -74,6 +75,7 @@ func readSegments(r io.Reader, each func(segment) error) error {
 			seq:     tcp.Seq,
 			syn:     tcp.SYN,
 			payload: tcp.Payload,
+			length:  info.Length,
 		}); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ type Connection struct {
 	Dialled        time.Time // the first SYN
 	Sent           []Frame   // client to server: what was published
 	Received       []Frame   // server to client: what was played
+	Up, Down       int64     // bytes on the wire from the client and to it, headers and repeats included
 	Gap            bool      // bytes are missing that never followed, so frames after them are missing too
 }
 
@@ -63,8 +64,10 @@ func Connections(r io.Reader, port uint16) ([]Connection, error) {
 			return nil
 		}
 		if upward {
+			c.Up += int64(s.length)
 			c.up.add(s)
 		} else {
+			c.Down += int64(s.length)
 			c.down.add(s)
 		}
 		return nil
@@ -83,6 +86,24 @@ func Connections(r io.Reader, port uint16) ([]Connection, error) {
 		connections = append(connections, c.Connection)
 	}
 	return connections, nil
+}
+
+// Traffic reads a pcap file and returns the bytes on the wire from and to a server port, both ways together, for each step
+// of time from begin to the last that has any. What came before is left out.
+func Traffic(r io.Reader, port uint16, begin time.Time, step time.Duration) ([]int64, error) {
+	var all []int64
+	err := readSegments(r, func(s segment) error {
+		if s.at.Before(begin) || s.src.Port() != port && s.dst.Port() != port {
+			return nil
+		}
+		n := int(s.at.Sub(begin) / step)
+		for len(all) <= n {
+			all = append(all, 0)
+		}
+		all[n] += int64(s.length)
+		return nil
+	})
+	return all, err
 }
 
 // sniff returns a consumer of one direction's bytes that appends the frames in it to frames.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -87,6 +88,25 @@ func chunks(messages ...rtmp.Message) []byte {
 		b = rtmp.AppendMessage(b, m, rtmp.DefaultChunkSize)
 	}
 	return b
+}
+
+func TestTrafficCountsBothWays(t *testing.T) {
+	const header = 14 + 20 + 20 // Ethernet, IP, TCP; a frame of nothing else is padded to 60
+	tp := newTape(t)
+	tp.tcp(ms(-1), viewer, cdn, 1, true, nil) // too early
+	tp.tcp(ms(0), viewer, cdn, 2, false, handshake()[:100])
+	tp.tcp(ms(999), cdn, viewer, 1, false, make([]byte, 200))
+	tp.tcp(ms(2000), cdn, viewer, 1, false, make([]byte, 200))
+	tp.tcp(ms(2500), netip.MustParseAddrPort("10.0.0.9:80"), viewer, 1, false, make([]byte, 400))
+	captured := tp.out.Bytes()
+	got, err := Traffic(bytes.NewReader(captured), 1935, epoch, time.Second)
+	if want := []int64{2*header + 300, 0, header + 200}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, error %v, want %v", got, err, want)
+	}
+	all, err := Connections(bytes.NewReader(captured), 1935)
+	if err != nil || len(all) != 1 || all[0].Up != 60+header+100 || all[0].Down != 2*header+400 {
+		t.Errorf("%+v, error %v", all, err)
+	}
 }
 
 func TestConnectionsPutsFramesTogether(t *testing.T) {

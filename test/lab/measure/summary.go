@@ -25,6 +25,20 @@ type Run struct {
 	Viewers      []Viewer  `json:"viewers"`
 	CDNLinkBytes LinkBytes `json:"cdn_link_bytes"`
 	FlowInstall  Install   `json:"flow_install_ms"`
+
+	// Where the topology has edges with viewers and peers:
+	Edges        []Edge  `json:"edges,omitempty"`
+	CDNPerSecond []int64 `json:"cdn_link_bytes_per_second,omitempty"` // both ways, from the publisher's first frame on
+	Published    int64   `json:"published_bytes,omitempty"`           // on the wire, from the broadcaster
+}
+
+// An Edge is the viewers behind one switch, and what they cost.
+type Edge struct {
+	Switch    string  `json:"switch"`
+	Viewers   int     `json:"viewers"`
+	Delivered int64   `json:"delivered_bytes"` // to them, on the wire
+	FromCDN   int64   `json:"from_cdn_bytes"`  // of what the CDN sent, the edge's part
+	Offload   float64 `json:"offload"`         // the fraction of what was delivered that the CDN did not send
 }
 
 // LinkBytes counts what the CDN node's interface received and sent during the stream.
@@ -47,6 +61,7 @@ type Viewer struct {
 	Frames     FrameCounts `json:"frames"`
 	Delay      Spread      `json:"delay_ms"`
 	Floor      float64     `json:"floor_ms"`       // least possible: one-way link delays on the shortest path
+	Least      float64     `json:"least_ms"`       // least possible from the sources that there are, the CDN and peers
 	FirstFrame float64     `json:"first_frame_ms"` // first picture, from its first SYN
 	Stalls     int         `json:"stalls"`         // see Stalls and PlayerBuffer
 

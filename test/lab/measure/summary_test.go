@@ -42,6 +42,7 @@ func TestSummaryJSON(t *testing.T) {
             "max": 201
           },
           "floor_ms": 200,
+          "least_ms": 0,
           "first_frame_ms": 590,
           "stalls": 0
         }
