@@ -72,11 +72,15 @@ func TestSource(t *testing.T) {
 			a := p.peer("a", 1, 50*ms)
 			a.Healthy, a.Why = false, "no answer to probes"
 		}, want: "no peer: a is unwell: no answer to probes"},
-		{name: "full", set: func(p *place) { p.peer("a", 1, 50*ms).Viewers = 10 }, want: "no peer: a is full (10 viewers, 0 kb/s)"},
+		{name: "full", set: func(p *place) { p.peer("a", 1, 50*ms).Viewers = 10 }, want: "no peer: a is full (10 viewers, 0 relays, 0 kb/s)"},
+		{name: "full of relays", set: func(p *place) {
+			a := p.peer("a", 1, 50*ms)
+			a.Viewers, a.Relays = 8, 2
+		}, want: "no peer: a is full (8 viewers, 2 relays, 0 kb/s)"},
 		{name: "without bandwidth", set: func(p *place) {
 			a := p.peer("a", 1, 50*ms)
 			a.MaxKbps, a.Kbps = 1000, 1200
-		}, want: "no peer: a is full (0 viewers, 1200 kb/s)"},
+		}, want: "no peer: a is full (0 viewers, 0 relays, 1200 kb/s)"},
 		{name: "draining", set: func(p *place) { p.peer("a", 1, 50*ms).Draining = true }, want: "no peer: a is draining"},
 		{name: "takes no publishers", publish: true, set: func(p *place) { p.peer("a", 1, 50*ms) }, want: "no peer: a takes no publishers"},
 		{name: "takes publishers", publish: true, set: func(p *place) { p.peer("a", 1, 50*ms).Ingest = true }, want: "a: 50 ms; cdn 500 ms"},
@@ -119,6 +123,15 @@ func TestSource(t *testing.T) {
 			p.peer("a", 1, 20*ms).Reports = false
 			p.watch("x", "a", 1)
 		}, want: "a: 20 ms; cdn 500 ms"},
+		{name: "somebody waits at a peer for what nobody publishes yet", set: func(p *place) {
+			p.peer("a", 1, 20*ms)
+			p.watch("x", "a", 1)
+		}, want: "a: 20 ms; cdn 500 ms"},
+		{name: "what a full peer has is pulled from elsewhere", set: func(p *place) {
+			p.peer("a", 1, 20*ms)
+			p.peer("b", 2, 20*ms).Relays = 10
+			p.publish("x", "b") // from there a would have it in 140 ms, by the node it takes 420 + 520
+		}, want: "cdn: 920 ms (420 ms old there); a 960 ms (940 ms old there)"},
 		{name: "streams of another service do not count", set: func(p *place) {
 			p.peer("a", 1, 100*ms)
 			p.dir.Publish(stream.ID{App: "live", Key: "x"}, "other", "a", [4]byte{}, time.Time{})
@@ -201,8 +214,11 @@ func randomPlace(rng *rand.Rand) *place {
 		c := p.peer(string(rune('a'+i)), 1+rng.IntN(switches), line())
 		c.Viewers, c.Healthy = rng.IntN(12), rng.IntN(5) > 0
 		c.Draining, c.Ingest = rng.IntN(8) == 0, rng.IntN(2) == 0
-		if rng.IntN(4) == 0 {
+		if c.Relays = rng.IntN(3); rng.IntN(4) == 0 {
 			c.MaxViewers = 0
+		}
+		if rng.IntN(4) == 0 {
+			c.MaxKbps, c.Kbps = 1000, float64(rng.IntN(1200))
 		}
 		if rng.IntN(10) == 0 {
 			c.Address[0] = 99
@@ -315,7 +331,8 @@ func (p *place) totals(v stream.View, r stream.Request, margin time.Duration) (m
 	var usable []stream.Candidate
 	var sources []string
 	for _, c := range v.Peers {
-		if c.Host == nil || !c.Healthy || c.Draining || c.Full() || r.Publishes && !c.Ingest {
+		full := c.MaxViewers > 0 && c.Viewers+c.Relays >= c.MaxViewers || c.MaxKbps > 0 && c.Kbps >= float64(c.MaxKbps)
+		if c.Host == nil || !c.Healthy || c.Draining || full || r.Publishes && !c.Ingest {
 			continue
 		}
 		if d, ok := v.HostDelay(r.At.DPID, c.Host); ok {
@@ -330,7 +347,10 @@ func (p *place) totals(v stream.View, r stream.Request, margin time.Duration) (m
 			totals[stream.CDN] = d
 		}
 	}
-	m := stream.Map{Snapshot: v.Snapshot}
+	m := stream.Map{Snapshot: v.Snapshot, Full: func(source string) bool {
+		i := slices.IndexFunc(v.Peers, func(c stream.Candidate) bool { return c.Name == source })
+		return i >= 0 && (v.Peers[i].Draining || v.Peers[i].Full())
+	}}
 	m.Host = func(source string) *topo.Host {
 		if source == stream.CDN {
 			return node

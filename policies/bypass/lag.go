@@ -55,12 +55,22 @@ func lags(v stream.View, r stream.Request, sources []string, margin time.Duratio
 
 // mapOf is where the sources are, as far as streams can be had from them.
 func mapOf(v stream.View, r stream.Request) stream.Map {
-	hosts := make(map[string]*topo.Host, len(v.Peers)+1)
+	peers, node := make(map[string]*stream.Candidate, len(v.Peers)), hostOf(v, r)
 	for i := range v.Peers {
-		if p := &v.Peers[i]; p.Healthy {
-			hosts[p.Name] = p.Host
-		}
+		peers[v.Peers[i].Name] = &v.Peers[i]
 	}
-	hosts[stream.CDN] = hostOf(v, r)
-	return stream.Map{Snapshot: v.Snapshot, Host: func(source string) *topo.Host { return hosts[source] }}
+	host := func(source string) *topo.Host {
+		if source == stream.CDN {
+			return node
+		}
+		if p := peers[source]; p != nil && p.Healthy {
+			return p.Host
+		}
+		return nil
+	}
+	full := func(source string) bool {
+		p := peers[source]
+		return p != nil && (p.Draining || p.Full())
+	}
+	return stream.Map{Snapshot: v.Snapshot, Host: host, Full: full}
 }
