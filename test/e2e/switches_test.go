@@ -64,9 +64,13 @@ func TestRing(t *testing.T) {
 		await(t, "tcpdump listens", patience, func() bool { return strings.Contains(heard[len(heard)-1].output(), "listening") })
 	}
 	_, _ = tryRun(hosts[0].command("ping", "-b", "-n", "-q", "-i", "0.2", "-W", "1", "-c", "5", "10.0.0.255")) // nobody answers
-	time.Sleep(300 * time.Millisecond)
+	broadcasts := func(p *process) int { return strings.Count(p.output(), "ICMP echo request") }
 	for i, p := range heard {
-		if got := strings.Count(p.output(), "ICMP echo request"); got != 5 {
+		awaitSeen(t, fmt.Sprintf("h%d has heard five broadcasts", i+2), patience, func() (any, bool) { return broadcasts(p), broadcasts(p) >= 5 })
+	}
+	time.Sleep(300 * time.Millisecond) // for any that come twice
+	for i, p := range heard {
+		if got := broadcasts(p); got != 5 {
 			t.Errorf("h%d heard %d broadcasts, want each of 5 once", i+2, got)
 		}
 	}
