@@ -44,6 +44,10 @@ func scenarioNames() (names []string) {
 // fleet is how many switches are connected in all scenarios; ovs-testcontroller takes no more.
 const fleet = 16
 
+// newcomers is how long ofctl-live takes a host for new, and gives its port fewer rules than it asks for. It is waited for,
+// that each answer may have its rule.
+const newcomers = 11 * time.Second
+
 // measurement is how a controller is measured.
 type measurement struct {
 	lead, length time.Duration // of each scenario: what is not measured before it, and what is
@@ -92,6 +96,7 @@ func (m measurement) round(ctx context.Context, c controller, n int) ([]result, 
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
 	m.progress(fmt.Sprintf("round %d, %s: learnt in %.1f s", n, c.name, time.Since(began).Seconds()))
+	time.Sleep(newcomers)
 	var results []result
 	for _, sc := range scenarios {
 		m.progress(fmt.Sprintf("round %d, %s: %s", n, c.name, sc.name))
