@@ -18,7 +18,10 @@ func (j *joined) Register(name string, r api.Registration) (time.Duration, error
 		return 0, api.Refuse(api.ErrInvalid, "%v", err)
 	}
 	err := j.Controller.Register(controller.Registration{
-		Peer:     stream.Peer{Name: name, Address: r.Address.As4(), Port: r.Port, MaxViewers: r.MaxViewers, MaxKbps: r.MaxKbps},
+		Peer: stream.Peer{
+			Name: name, Address: r.Address.As4(), Port: r.Port, MaxViewers: r.MaxViewers, MaxKbps: r.MaxKbps,
+			Ingest: r.Ingest, DSCP: r.DSCP,
+		},
 		Draining: r.Draining, Streams: reported(r.Streams),
 	}, time.Now())
 	return controller.RegistrationTTL, answer(err)
@@ -43,6 +46,9 @@ func checkRegistration(name string, r api.Registration) error {
 	}
 	if r.MaxViewers < 0 || r.MaxKbps < 0 {
 		return errors.New("max_viewers, max_kbps: negative")
+	}
+	if r.DSCP > 63 {
+		return errors.New("dscp: want a mark, 1 to 63, or 0 for none")
 	}
 	for i, s := range r.Streams {
 		if s.App == "" || s.Key == "" || s.Viewers < 0 || s.Kbps < 0 {

@@ -52,11 +52,21 @@ func TestRegistrations(t *testing.T) {
 		{"a", at("::1", 1935), api.ErrInvalid, "not an IPv4 address of one host"},
 		{"a", at("10.0.0.8", 0), api.ErrInvalid, "port: want one"},
 		{"a", with(func(r *api.Registration) { r.MaxViewers = -1 }), api.ErrInvalid, "negative"},
+		{"a", with(func(r *api.Registration) { r.DSCP = 64 }), api.ErrInvalid, "dscp: want a mark"},
 		{"a", with(func(r *api.Registration) { r.Streams = []api.Stream{{App: "live"}} }), api.ErrInvalid, "streams[0]: want app, key"},
 	} {
 		_, err := j.Register(tt.name, tt.r)
 		if !errors.Is(err, tt.is) || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %+v: %v; want %s", tt.name, tt.r, err, tt.want)
+		}
+	}
+	marked := api.Registration{Address: netip.MustParseAddr("10.0.0.11"), Port: 1936, Ingest: true, DSCP: 10, MaxViewers: 5}
+	if _, err := j.Register("marked", marked); err != nil {
+		t.Error(err)
+	}
+	for _, p := range j.Controller.Peers() {
+		if p.Name == "marked" && (!p.Ingest || p.DSCP != 10 || p.MaxViewers != 5 || p.Port != 1936) {
+			t.Errorf("registered %+v as %+v", marked, p.Peer)
 		}
 	}
 	if err := j.Leave("none"); !errors.Is(err, api.ErrUnknown) || err.Error() != "no such peer: none" {

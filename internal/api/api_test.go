@@ -141,8 +141,8 @@ func TestChanges(t *testing.T) {
 		t.Errorf("PUT policy: %d %s, told %+v", status, got, f.change)
 	}
 	status, got, _ = do(h, "PUT", "/v1/peers/hb", `{"address":"10.0.0.1","port":1935,"max_viewers":100,"max_kbps":0,"viewers":3,
-		"draining":false,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"age_seconds":10.5,"published":true}]}`)
-	want := Registration{Address: netip.MustParseAddr("10.0.0.1"), Port: 1935, MaxViewers: 100, Viewers: 3,
+		"draining":false,"ingest":true,"dscp":10,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"age_seconds":10.5,"published":true}]}`)
+	want := Registration{Address: netip.MustParseAddr("10.0.0.1"), Port: 1935, MaxViewers: 100, Viewers: 3, Ingest: true, DSCP: 10,
 		Streams: []Stream{{App: "live", Key: "a", Viewers: 2, Kbps: 600, AgeSeconds: 10.5, Published: true}}}
 	if status != 200 || !equalJSON(t, got, `{"ttl_seconds":15}`) || !reflect.DeepEqual(f.peers["hb"], want) {
 		t.Errorf("PUT peer: %d %s, told %+v", status, got, f.peers["hb"])

@@ -61,6 +61,8 @@ func kind(t reflect.Type) string {
 		return "true or false"
 	case reflect.Int:
 		return "a whole number"
+	case reflect.Uint8:
+		return "a whole number up to 255"
 	case reflect.Uint16:
 		return "a whole number up to 65535"
 	case reflect.Float64:

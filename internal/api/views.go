@@ -123,6 +123,8 @@ type Registration struct {
 	MaxKbps    int        `json:"max_kbps"`    // 0: no limit
 	Viewers    int        `json:"viewers"`
 	Draining   bool       `json:"draining"`
+	Ingest     bool       `json:"ingest"` // it takes publishers
+	DSCP       uint8      `json:"dscp"`   // marks its own connections to a service; 0: all of its host's are its own
 	Streams    []Stream   `json:"streams"`
 }
 

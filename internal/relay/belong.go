@@ -27,6 +27,7 @@ type peerReport struct {
 	MaxKbps    int            `json:"max_kbps"`
 	Viewers    int            `json:"viewers"`
 	Draining   bool           `json:"draining"`
+	DSCP       int            `json:"dscp"`
 	Streams    []streamReport `json:"streams"`
 }
 
@@ -102,7 +103,7 @@ func (r *Relay) describe() (peerReport, error) {
 	}
 	p := peerReport{
 		Address: at.Addr(), Port: at.Port(), MaxViewers: r.o.MaxViewers, MaxKbps: r.o.MaxKbps,
-		Draining: r.draining.Load(), Streams: []streamReport{},
+		Draining: r.draining.Load(), DSCP: r.o.DSCP, Streams: []streamReport{},
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
