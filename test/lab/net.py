@@ -181,6 +181,9 @@ def stream(net, spec, processes):
     # Not later: when the stream is over, its server may well close.
     ended_early = [h for h, p in players.items() if p.poll() is not None]
     say("published", status=status)
+    with open(os.path.join(spec["folder"], "controller.json"), "w") as file:
+        json.dump({what: controller_says(what) for what in (
+            "sessions", "streams", "peers", "links", "hosts")}, file, indent=2)
 
     # What is still queued on the way belongs to the measurement: wait until no
     # viewer has received anything for longer than the network can hide it.
