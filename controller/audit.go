@@ -22,6 +22,11 @@ func (d *datapath) audited(have []ofproto.FlowStat, asked time.Time) {
 		}
 	}
 	wished := d.table.wished()
+	d.c.mu.Lock()
+	defer d.c.mu.Unlock()
+	if d.c.switches[d.dpid] != d {
+		return // its series went with it, and are not to come back
+	}
 	d.metrics.rules("desired", wished)
 	d.metrics.rules("present", len(have)-foreign)
 	d.metrics.rules("missing", missing)
