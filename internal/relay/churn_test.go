@@ -186,8 +186,8 @@ func TestChurn(t *testing.T) {
 	t.Logf("%d publishers, %d viewers and %d of what was pushed on saw %d frames, through %d faults; heap %d -> %d KiB, goroutines %d -> %d, files %d -> %d",
 		published.Load(), watched.Load(), pushed.Load(), frames.Load(), faults.Load(), before.HeapAlloc>>10, after.HeapAlloc>>10,
 		goroutines, runtime.NumGoroutine(), files, openFiles(t))
-	if min(published.Load(), watched.Load(), pushed.Load(), faults.Load()) < int64(churnTime(t)/time.Second) {
-		t.Error("less than one of each came and went a second")
+	if min(published.Load(), watched.Load(), pushed.Load(), faults.Load()) <= int64(churnTime(t)/(10*time.Second)) {
+		t.Error("of one kind less than one came and went in ten seconds")
 	}
 	if after.HeapAlloc > before.HeapAlloc+1<<20 {
 		t.Errorf("heap grew from %d to %d bytes", before.HeapAlloc, after.HeapAlloc)

@@ -12,11 +12,12 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/relay"
 )
 
-// publishFFmpeg has ffmpeg publish picture and sound to a URL for as long as the test runs, a keyframe every second.
+// publishFFmpeg has ffmpeg publish picture and sound to a URL for as long as the test runs, a keyframe every second. It is
+// as if it had been on air for 4 h 39 min 36.5 s: 0.7 s later its timestamps outgrow a chunk's 24 bits.
 func publishFFmpeg(t testing.TB, url string) {
 	t.Helper()
 	launch(t, exec.Command(program(t, "ffmpeg"), "-nostdin", "-loglevel", "error", "-re",
-		"-f", "lavfi", "-i", "testsrc2=size=160x90:rate=30", "-f", "lavfi", "-i", "sine=440:r=44100", "-t", "600",
+		"-f", "lavfi", "-i", "testsrc2=size=160x90:rate=30", "-f", "lavfi", "-i", "sine=440:r=44100", "-t", "600", "-output_ts_offset", "16776.5",
 		"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30", "-b:v", "200k",
 		"-c:a", "aac", "-b:a", "32k", "-f", "flv", url))
 }

@@ -13,9 +13,10 @@ import (
 //
 //	ffmpeg -> ingest -push-> nginx-rtmp (the CDN) <-pull- edge
 //	              ^--pull- nginx-rtmp (a peer)
+//	              ^--pull- live
 //
-// and plays with each player from each of ingest, edge and the nginx-rtmp peer, at ingest also with players that were
-// there before the publisher.
+// and plays with each player from each of ingest, edge, live and the nginx-rtmp peer, at ingest also with players that were
+// there before the publisher. Edge and live send small chunks, so that a frame is several, each with the whole timestamp.
 func TestRealPrograms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: plays in real time")
@@ -23,7 +24,10 @@ func TestRealPrograms(t *testing.T) {
 	cdn := freeAddress(t)
 	startServer(t, nginxCommand(t, cdn, "live on;"), cdn)
 	ingest := startRelay(t, relay.Options{Name: "ingest", Push: []string{"rtmp://" + cdn + "/live"}})
-	edge := startRelay(t, relay.Options{Name: "edge", Upstream: []string{"rtmp://" + cdn + "/live"}})
+	edge := startRelay(t, relay.Options{Name: "edge", ChunkSize: 256, Upstream: []string{"rtmp://" + cdn + "/live"}})
+	live := startRelay(t, relay.Options{
+		Name: "live", ChunkSize: 256, Join: relay.JoinLive, Upstream: []string{"rtmp://" + ingest.address + "/live"},
+	})
 	peer := freeAddress(t)
 	startServer(t, nginxCommand(t, peer, "live on; pull rtmp://"+ingest.address+"/live live=1;"), peer)
 
@@ -43,7 +47,7 @@ func TestRealPrograms(t *testing.T) {
 
 	finishAll(t, "before the publisher", early)
 	for _, server := range []struct{ name, address string }{
-		{"ingest", ingest.address}, {"edge", edge.address}, {"nginx peer", peer},
+		{"ingest", ingest.address}, {"edge", edge.address}, {"live", live.address}, {"nginx peer", peer},
 	} {
 		finishAll(t, server.name, startAll(t, server.address))
 	}
