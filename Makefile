@@ -14,7 +14,7 @@ FUZZTIME ?= 20000x
 
 .PHONY: build
 build: ## the program, bin/ofctl-live
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ofctl-live ./cmd/ofctl-live
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ofctl-live ./cmd/ofctl-live
 
 .PHONY: test
 test: test-tools check e2e ## everything, on real switches too; as root
