@@ -105,25 +105,25 @@ func (r *receiver) Write(p []byte) (int, error) {
 	return len(p) - len(rest) + n, err
 }
 
-// warm keeps the window open for a viewer that waits for its first keyframe. What it sends is a window acknowledgement
-// size, the same as at the beginning (RTMP 1.0 §5.4.4), which calls for no answer.
+// warm keeps the window open for a viewer that waits for its first keyframe.
 func (v *viewer) warm(now time.Time) {
 	if !v.waiting || v.begun || now.Before(v.warmed) || now.After(v.came.Add(warmTime)) {
 		return
 	}
-	lasts, rest := newWarmer(v.conn).send(func(segments int) []byte {
-		if segments == 1 {
-			return nil
-		}
-		var b []byte
-		for len(b) < segments {
-			b = v.rtmp.Encode(b, rtmp.Control(rtmp.TypeWindowAckSize, rtmp.DefaultWindow))
-		}
-		v.sent += uint64(len(b))
-		return b
-	})
+	lasts, rest := newWarmer(v.conn).send(v.filling)
 	v.warmed = now.Add(lasts * 3 / 4)
 	if len(rest) > 0 {
 		v.bufs = append(v.room[:0], rest)
 	}
+}
+
+// filling returns what fills a number of segments, as part of what the viewer is sent: a window acknowledgement size (RTMP
+// 1.0 §5.4.4), the same as at the beginning, which calls for no answer. It is nothing where one segment is enough.
+func (v *viewer) filling(segments int) []byte {
+	var b []byte
+	for segments > 1 && len(b) < segments {
+		b = v.rtmp.Encode(b, rtmp.Control(rtmp.TypeWindowAckSize, rtmp.DefaultWindow))
+	}
+	v.sent += uint64(len(b))
+	return b
 }

@@ -2,11 +2,14 @@ package relay
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ofctl-live/ofctl-live/internal/rtmp"
 )
 
 func TestPieces(t *testing.T) {
@@ -91,5 +94,29 @@ func TestSendPieces(t *testing.T) {
 		if !bytes.Equal(got, sent) {
 			t.Errorf("in %d pieces something else arrives", n)
 		}
+	}
+}
+
+// TestFilling reads what a viewer is sent while it waits: nothing that a player acts upon.
+func TestFilling(t *testing.T) {
+	v := &viewer{rtmp: rtmp.NewConn(nil, nil)}
+	if b := v.filling(1); len(b) != 0 || v.sent != 0 {
+		t.Errorf("%d bytes for one segment", len(b))
+	}
+	b := v.filling(33)
+	if len(b) < 33 || v.sent != uint64(len(b)) {
+		t.Errorf("%d bytes for 33 segments, %d counted as sent", len(b), v.sent)
+	}
+	var r rtmp.ChunkReader
+	n := 0
+	err := r.Feed(b, func(m rtmp.Message) error {
+		n++
+		if m.Type != rtmp.TypeWindowAckSize || binary.BigEndian.Uint32(m.Payload) != rtmp.DefaultWindow {
+			t.Errorf("message of type %d: %x", m.Type, m.Payload)
+		}
+		return nil
+	})
+	if err != nil || n == 0 {
+		t.Errorf("%d messages, error %v", n, err)
 	}
 }
