@@ -269,10 +269,10 @@ func (t *installer) adopt(have []ofproto.FlowStat, probes func(flow.Rule) bool) 
 		switch r := ruleOf(s); r.Cookie.Kind() {
 		case flow.KindSession, flow.KindHandsOff:
 			r.Notify = true
-			t.rules[r.Key()] = &installed{rule: r}
+			t.rules.put(&installed{rule: r})
 		case flow.KindProbe:
 			if probes(r) {
-				t.rules[r.Key()] = &installed{rule: r}
+				t.rules.put(&installed{rule: r})
 			}
 		}
 	}

@@ -41,24 +41,24 @@ func (t *installer) repair(have []ofproto.FlowStat, asked time.Time) (missing, s
 	if t.out == nil {
 		return 0, 0
 	}
-	change := flow.Diff(presentRules(have), t.wishes())
+	differ, gone := t.compare(have)
 	var send []*installed
-	for _, r := range change.Add {
-		if w := t.rules[r.Key()]; w.acked && w.ackedAt.Before(asked) || !w.sent {
+	for _, w := range differ {
+		if w.acked && w.ackedAt.Before(asked) || !w.sent {
 			send = append(send, w)
 		}
 	}
-	t.deleteRules(change.Delete)
+	t.deleteRules(gone)
 	if len(send) > 0 {
 		_ = t.send(send, "", nil)
 	}
 	t.out.kick()
-	return len(send), len(change.Delete)
+	return len(send), len(gone)
 }
 
 // wished counts the rules that should be there.
 func (t *installer) wished() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.rules)
+	return t.rules.n
 }

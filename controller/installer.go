@@ -28,20 +28,23 @@ type installer struct {
 	metrics *metrics
 
 	mu     sync.Mutex
-	out    sender                  // nil while the switch is away
-	rules  map[flow.Key]*installed // everything wished for
-	flying []installation          // in the order they were sent
-	room   []installation          // the whole of what flying is the rest of
-	loose  bool                    // a deletion was sent and no barrier since: what is added next might be executed before it
-	synced bool                    // this process has compared the table at least once
-	mod    ofproto.FlowMod         // the message in the making
+	out    sender          // nil while the switch is away
+	rules  wishes          // everything wished for
+	round  uint32          // of comparisons with the switch
+	flying []installation  // in the order they were sent
+	room   []installation  // the whole of what flying is the rest of
+	loose  bool            // a deletion was sent and no barrier since: what is added next might be executed before it
+	synced bool            // this process has compared the table at least once
+	mod    ofproto.FlowMod // the message in the making
 }
 
 // installed is one wished-for rule and how far it got. Invariant: acked implies sent.
 type installed struct {
 	rule        flow.Rule
 	sent, acked bool
+	seen        uint32 // the last round in which the switch had it as it should be
 	ackedAt     time.Time
+	next        *installed // of wishes
 }
 
 // An installation is some rules sent together and the barrier that confirms them.
@@ -70,10 +73,10 @@ func tell(w waiter, err error) {
 
 func newInstaller(id ofproto.DPID, m *metrics, base []flow.Rule) *installer {
 	t := &installer{
-		dpid: id, metrics: m, rules: make(map[flow.Key]*installed),
+		dpid: id, metrics: m,
 	}
 	for _, r := range base {
-		t.rules[r.Key()] = &installed{rule: r}
+		t.rules.put(&installed{rule: r})
 	}
 	return t
 }
@@ -88,8 +91,9 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 	for i := range rules {
 		r := &rules[i]
 		k := r.Key()
-		have, ok := t.rules[k]
-		if ok && have.sent && have.rule.Same(*r) {
+		number := numberOf(k)
+		have := t.rules.at(number, k)
+		if have != nil && have.sent && have.rule.Same(*r) {
 			settled = settled && have.acked
 			continue
 		}
@@ -98,7 +102,7 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 		}
 		have, fresh = &fresh[0], fresh[1:]
 		have.rule = *r
-		t.rules[k] = have
+		t.rules.set(number, have)
 		send = append(send, have)
 	}
 	switch {
@@ -198,8 +202,7 @@ func (t *installer) remove(keys []flow.Key) {
 	defer t.mu.Unlock()
 	var gone []flow.Key
 	for _, k := range keys {
-		if _, ok := t.rules[k]; ok {
-			delete(t.rules, k)
+		if t.rules.remove(k) {
 			gone = append(gone, k)
 		}
 	}
@@ -213,9 +216,9 @@ func (t *installer) remove(keys []flow.Key) {
 func (t *installer) drop(match func(flow.Rule) bool) {
 	t.mu.Lock()
 	var keys []flow.Key
-	for k, r := range t.rules {
+	for r := range t.rules.all {
 		if match(r.rule) {
-			keys = append(keys, k)
+			keys = append(keys, r.rule.Key())
 		}
 	}
 	t.mu.Unlock()
@@ -249,8 +252,8 @@ func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
 		if i := xid - in.first; i < uint32(len(in.rules)) {
 			r := in.rules[i]
 			r.sent, r.acked = false, false
-			if t.rules[r.rule.Key()] == r && !indispensable(r.rule.Cookie.Kind()) {
-				delete(t.rules, r.rule.Key())
+			if k := r.rule.Key(); t.rules.get(k) == r && !indispensable(r.rule.Cookie.Kind()) {
+				t.rules.remove(k)
 			}
 			if in.err == nil {
 				in.err = fmt.Errorf("datapath %v: %w", t.dpid, why)
@@ -283,11 +286,11 @@ func (t *installer) overdue(before time.Time) bool {
 func (t *installer) expired(k flow.Key) (rule flow.Rule, wished bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r, ok := t.rules[k]
-	if !ok || !r.acked {
+	r := t.rules.get(k)
+	if r == nil || !r.acked {
 		return flow.Rule{}, false
 	}
-	delete(t.rules, k)
+	t.rules.remove(k)
 	return r.rule, true
 }
 
@@ -302,50 +305,28 @@ func (t *installer) connect(out sender, have []ofproto.FlowStat) (sent, kept int
 
 // reconcile brings the table to the wishes. Under mu.
 func (t *installer) reconcile(have []ofproto.FlowStat) (sent, kept int) {
-	change := flow.Diff(presentRules(have), t.wishes())
+	missing, surplus := t.compare(have)
 	now := time.Now()
-	for _, r := range t.rules {
+	for r := range t.rules.all {
 		r.sent, r.acked, r.ackedAt = true, true, now
 	}
 	var first, then []*installed
-	for _, r := range change.Add {
-		w := t.rules[r.Key()]
+	for _, w := range missing {
 		w.sent, w.acked = false, false
-		if r.Priority > flow.PriorityService {
+		if w.rule.Priority > flow.PriorityService {
 			first = append(first, w)
 		} else {
 			then = append(then, w) // a session's packet must not come up, and be forwarded as any, before its own rules are back
 		}
 	}
-	t.deleteRules(change.Delete)
-	for _, missing := range [][]*installed{first, then} {
-		if len(missing) > 0 {
-			_ = t.send(missing, "", nil)
+	t.deleteRules(surplus)
+	for _, group := range [][]*installed{first, then} {
+		if len(group) > 0 {
+			_ = t.send(group, "", nil)
 		}
 	}
 	t.out.kick()
-	return len(change.Add) + len(change.Delete), len(t.rules) - len(change.Add)
-}
-
-// presentRules is a table as its switch reports it, pair rules left out: they are not wished for one by one, and expire by
-// themselves.
-func presentRules(have []ofproto.FlowStat) flow.Table {
-	present := make(flow.Table, len(have))
-	for _, s := range have {
-		if r := ruleOf(s); !r.Cookie.Kind().Passing() {
-			present[r.Key()] = r
-		}
-	}
-	return present
-}
-
-// wishes is the table as it should be. Under mu.
-func (t *installer) wishes() flow.Table {
-	want := make(flow.Table, len(t.rules))
-	for k, r := range t.rules {
-		want[k] = r.rule
-	}
-	return want
+	return len(missing) + len(surplus), t.rules.n - len(missing)
 }
 
 // deleteRules sends deletions. Under mu, while connected.
@@ -368,7 +349,7 @@ func (t *installer) disconnect(out sender) {
 	t.out = nil
 	flying := t.flying
 	t.flying, t.room = nil, nil
-	for _, r := range t.rules {
+	for r := range t.rules.all {
 		r.sent, r.acked = false, false
 	}
 	t.mu.Unlock()

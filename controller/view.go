@@ -77,7 +77,7 @@ func (c *Controller) Peers() []stream.Candidate {
 func (t *installer) count() (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, r := range t.rules {
+	for r := range t.rules.all {
 		if r.acked {
 			n++
 		}

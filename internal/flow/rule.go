@@ -28,7 +28,16 @@ func (r Rule) Key() Key { return Key{r.Match.Normalized(), r.Priority} }
 // Same reports whether two rules of one key do the same thing under the same cookie. Timeouts are compared too: a rule
 // with a shorter one than wished would expire under its session. Notify is not, for no switch reports it back.
 func (r Rule) Same(o Rule) bool {
-	return r.Cookie == o.Cookie && r.Idle == o.Idle && slices.EqualFunc(r.Actions, o.Actions, ofproto.SameAction)
+	return r.Cookie == o.Cookie && r.Idle == o.Idle && slices.EqualFunc(r.Actions, o.Actions, sameAction)
+}
+
+// sameAction is ofproto.SameAction, without an allocation where two actions are the same to the bit.
+func sameAction(a, b ofproto.Action) bool {
+	switch a.(type) {
+	case ofproto.VendorAction, ofproto.RawAction: // not comparable
+		return ofproto.SameAction(a, b)
+	}
+	return a == b || ofproto.SameAction(a, b)
 }
 
 // Add fills m with the message that installs the rule; an entry of the same key is replaced with its counters.
