@@ -51,12 +51,6 @@ func (r Rule) Add(m *ofproto.FlowMod) {
 	}
 }
 
-// Modify fills m with the message that changes the entry of the rule's key in place, keeping its counters and age.
-func (r Rule) Modify(m *ofproto.FlowMod) {
-	r.Add(m)
-	m.Command = ofproto.FlowModifyStrict
-}
-
 // Delete fills m with the message that removes just this entry.
 func (k Key) Delete(m *ofproto.FlowMod) {
 	*m = ofproto.FlowMod{

@@ -18,9 +18,6 @@ type Change struct {
 	Delete []Key
 }
 
-// Empty reports whether there is nothing to send.
-func (c Change) Empty() bool { return len(c.Add) == 0 && len(c.Delete) == 0 }
-
 // Diff says what must be sent to a switch that has `have` for it to have `want`. Rules that are not ours are neither
 // deleted nor counted, but one that stands in the place of a wish, by match and priority, is replaced. The order within
 // the answer is not defined: no two keys of it depend on each other.

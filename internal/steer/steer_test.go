@@ -190,8 +190,8 @@ func TestNoPlan(t *testing.T) {
 		want string
 	}{
 		{"no link", func() { l.store.CutLink(topo.Point{DPID: 1, Port: 1}) }, "no path from 0000000000000001:2 to source peer at 0000000000000002:2"},
-		{"no source", func() { l.store.ForgetHost(peer.MAC) }, "source peer (02:00:0a:00:00:01): place unknown"},
-		{"no client", func() { l.store.ForgetHost(viewer.MAC) }, "client 02:00:0a:00:00:03: place unknown"},
+		{"no source", func() { l.store.RemovePort(2, 2) }, "source peer (02:00:0a:00:00:01): place unknown"},
+		{"no client", func() { l.store.RemovePort(1, 2) }, "client 02:00:0a:00:00:03: place unknown"},
 	} {
 		tt.set()
 		_, err := Session(session(viewer, node, peer, 1935), l.store.Load(), idle)

@@ -152,17 +152,6 @@ func (d *Directory) unwatch(t Tuple) {
 	d.refresh(w.id, w.at)
 }
 
-// Watched is the stream that a connection plays and the source it plays it from.
-func (d *Directory) Watched(t Tuple) (id ID, at string, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	w, ok := d.watches[t]
-	if !ok {
-		return ID{}, "", false
-	}
-	return w.id, w.at, true
-}
-
 // A Reported is one stream as a relay reports it.
 type Reported struct {
 	ID

@@ -89,9 +89,6 @@ func (s *Session) Redirected() bool {
 	return s.Source.Address != s.Tuple.Service || s.Source.Port != s.ServicePort
 }
 
-// Hairpin reports whether the client's own host serves it: its relay, reached through its switch.
-func (s *Session) Hairpin() bool { return s.Source.Address == s.Client }
-
 // A Request is a new connection to a service that wants a source.
 type Request struct {
 	Tuple

@@ -39,16 +39,15 @@ func TestRedirected(t *testing.T) {
 		name       string
 		source     Source
 		redirected bool
-		hairpin    bool
 	}{
-		{"the node that was dialled", Source{Address: tuple.Service, Port: 1935}, false, false},
-		{"its other port", Source{Address: tuple.Service, Port: 1936}, true, false},
-		{"a peer", Source{Address: ofproto.IPv4{10, 0, 0, 1}, Port: 1935}, true, false},
-		{"the client's own relay", Source{Address: tuple.Client, Port: 1935}, true, true},
+		{"the node that was dialled", Source{Address: tuple.Service, Port: 1935}, false},
+		{"its other port", Source{Address: tuple.Service, Port: 1936}, true},
+		{"a peer", Source{Address: ofproto.IPv4{10, 0, 0, 1}, Port: 1935}, true},
+		{"the client's own relay", Source{Address: tuple.Client, Port: 1935}, true},
 	} {
 		s := Session{Tuple: tuple, Source: tt.source}
-		if s.Redirected() != tt.redirected || s.Hairpin() != tt.hairpin {
-			t.Errorf("%s: redirected %v, hairpin %v", tt.name, s.Redirected(), s.Hairpin())
+		if s.Redirected() != tt.redirected {
+			t.Errorf("%s: redirected %v", tt.name, s.Redirected())
 		}
 	}
 }

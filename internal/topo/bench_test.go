@@ -131,7 +131,7 @@ func BenchmarkLearn(b *testing.B) {
 	i := manyHost
 	for b.Loop() {
 		s.Learn(hostMAC(i), hostIP(i), hostPoint(i), now)
-		s.ForgetHost(hostMAC(i - manyHost))
+		s.forgetHost(hostMAC(i - manyHost))
 		i++
 	}
 }

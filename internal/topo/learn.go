@@ -20,13 +20,6 @@ type Learned struct {
 	Refused  bool  // not learnt: the point is a link, or a move came too soon after the last
 }
 
-// Known reports whether a packet from mac at this point, with this IPv4 address (zero: not stated), would teach nothing.
-// It is the packet path's first question and touches no lock.
-func (s *Snapshot) Known(mac ofproto.MAC, ip ofproto.IPv4, at Point) bool {
-	h, ok := s.Host(mac)
-	return ok && h.At == at && (ip == ofproto.IPv4{} || h.IP == ip)
-}
-
 // Learn records that a host with this hardware address, and this IPv4 address if not zero, sent a packet in at a point.
 // Group addresses and link ports teach nothing. An IPv4 address goes to whoever claimed it last, unless it has only just
 // changed hands; who had it is known without one from then on, so that its next claim is heard again.

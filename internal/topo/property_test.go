@@ -302,9 +302,6 @@ func wrongHosts(snap *Snapshot) (wrong []string) {
 		if here := snap.hosts.on(h.At.DPID); here.n == 0 {
 			complain(h, "not found on its switch")
 		}
-		if !snap.Known(h.MAC, h.IP, h.At) {
-			complain(h, "not known")
-		}
 		if snap.IsLink(h.At) {
 			complain(h, "sits on a link")
 		}
@@ -384,7 +381,6 @@ func TestAllocations(t *testing.T) {
 	ports := make([]ofproto.Port, 0, 64)
 	usable := func(p Port) bool { return p.No != 3 }
 	for name, f := range map[string]func(){
-		"Known":          func() { snap.Known(hostMAC(7), hostIP(7), Point{8, 20}) },
 		"Host":           func() { snap.Host(hostMAC(7)) },
 		"HostByIP":       func() { h, _ := snap.HostByIP(hostIP(7)); h.Heard(5) },
 		"Toward":         func() { h, _ := snap.Host(hostMAC(7)); snap.Toward(9, h) },
@@ -397,7 +393,7 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%s allocates %v times", name, n)
 		}
 	}
-	if !snap.Known(hostMAC(7), hostIP(7), Point{8, 20}) || len(ports) == 0 {
+	if h, ok := snap.HostByIP(hostIP(7)); !ok || h.MAC != hostMAC(7) || len(ports) == 0 {
 		t.Error("nothing was measured")
 	}
 }

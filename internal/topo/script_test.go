@@ -1,74 +1,20 @@
 package topo
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/script"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-var update = flag.Bool("update", false, "rewrite the answers in testdata/*.txt")
-
-// TestScripts plays testdata/*.txt: a line that begins with > is done or asked, and the lines below it are the answer.
-// Points are written switch:port, hosts are called by a letter.
+// TestScripts plays testdata/*.txt. Points are written switch:port, hosts are called by a letter.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, string(text))
-			if *update {
-				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, have := strings.Split(string(text), "\n"), strings.Split(got, "\n")
-			for i := range min(len(want), len(have)) {
-				if want[i] != have[i] {
-					t.Fatalf("%s:%d: got %q, want %q", name, i+1, have[i], want[i])
-				}
-			}
-			if len(want) != len(have) {
-				t.Fatalf("%s: %d lines, want %d", name, len(have), len(want))
-			}
-		})
-	}
-}
-
-// play does what a script says and returns it with the answers it gets.
-func play(t *testing.T, script string) string {
-	t.Helper()
-	p := player{store: NewStore(), now: time.Unix(1000, 0)}
-	var out strings.Builder
-	for line := range strings.Lines(script) {
-		words := strings.Fields(line)
-		switch {
-		case len(words) == 0 || strings.HasPrefix(line, "#"):
-			out.WriteString(line)
-		case words[0] == ">":
-			out.WriteString(line)
-			answer, err := p.do(words[1], words[2:])
-			if err != nil {
-				t.Fatalf("%s: %v", strings.TrimSpace(line), err)
-			}
-			out.WriteString(answer)
-		}
-	}
-	return out.String()
+	script.Run(t, func() script.Do { return (&player{store: NewStore(), now: time.Unix(1000, 0)}).do })
 }
 
 // A player carries out the lines of a script.
@@ -121,7 +67,7 @@ func (p *player) do(verb string, args []string) (answer string, err error) {
 		p.store.SetHostDelay(p.mac(arg(0)), d)
 		p.err = err
 	case "forget":
-		p.store.ForgetHost(p.mac(arg(0)))
+		p.store.forgetHost(p.mac(arg(0)))
 	case "path":
 		hops, ok := snap.Path(p.point(arg(0)), p.point(arg(1)))
 		if !ok {
@@ -206,4 +152,16 @@ func (p *player) ip(s string) ofproto.IPv4 {
 		p.err = err
 	}
 	return ip
+}
+
+// forgetHost removes a host.
+func (s *Store) forgetHost(mac ofproto.MAC) {
+	s.edit(func(snap Snapshot) *Snapshot {
+		h, ok := snap.Host(mac)
+		if !ok {
+			return nil
+		}
+		snap.hosts = snap.hosts.without(h)
+		return &snap
+	})
 }

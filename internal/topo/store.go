@@ -132,15 +132,3 @@ func (s *Store) ExpireHosts(before time.Time) (n int) {
 	})
 	return n
 }
-
-// ForgetHost removes a host.
-func (s *Store) ForgetHost(mac ofproto.MAC) {
-	s.edit(func(snap Snapshot) *Snapshot {
-		h, ok := snap.Host(mac)
-		if !ok {
-			return nil
-		}
-		snap.hosts = snap.hosts.without(h)
-		return &snap
-	})
-}

@@ -22,6 +22,7 @@ var rooms = map[string]room{
 	"internal/topo":   {pure: true, may: []string{"ofproto", "internal/packet"}},
 	"internal/stream": {pure: true, may: []string{"ofproto", "internal/topo", "internal/rtmp"}},
 	"internal/flow":   {pure: true, may: []string{"ofproto"}},
+	"internal/script": {},
 	"internal/steer":  {pure: true, may: []string{"ofproto", "internal/flow", "internal/topo", "internal/stream"}},
 	"policies":        {pure: true, may: []string{"policies/...", "internal/stream", "internal/topo"}},
 	"policies/direct": {pure: true, may: []string{"internal/stream", "internal/topo"}},
