@@ -109,6 +109,7 @@ func TestRealPublishers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: plays in real time")
 	}
+	t.Parallel()
 	r := startRelay(t, relay.Options{})
 	for _, p := range []struct {
 		name    string

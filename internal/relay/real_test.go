@@ -21,6 +21,7 @@ func TestRealPrograms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: plays in real time")
 	}
+	t.Parallel()
 	cdn := freeAddress(t)
 	startServer(t, nginxCommand(t, cdn, "live on;"), cdn)
 	ingest := startRelay(t, relay.Options{Name: "ingest", Push: []string{"rtmp://" + cdn + "/live"}})
