@@ -27,11 +27,11 @@ fmt: ## fails where gofmt would change a file
 	@out=$$(gofmt -l .) && [ -z "$$out" ] || { echo "gofmt would change: $$out" >&2; exit 1; }
 
 .PHONY: vet
-vet:
+vet: ## go vet
 	$(GO) vet ./...
 
 .PHONY: staticcheck
-staticcheck:
+staticcheck: ## every check of staticcheck
 	$(GO) tool staticcheck -checks all,-ST1000 ./...
 
 .PHONY: race
@@ -55,7 +55,7 @@ e2e: build ## end to end: real switches, players and relays; as root
 
 # What the tests run, and gcc for the race detector.
 .PHONY: test-tools
-test-tools:
+test-tools: ## installs what the tests run; as root
 	sh deploy/install-deps.sh gcc libc6-dev openvswitch-switch iproute2 iputils-ping ethtool procps util-linux \
 		ffmpeg 'nginx|nginx-core' libnginx-mod-rtmp rtmpdump mplayer mpv vlc-bin vlc-plugin-base tcpdump prometheus \
 		gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad obs-studio xvfb
@@ -65,7 +65,7 @@ clean: ## what make has made
 	rm -rf bin results
 
 .PHONY: help
-help:
+help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 14
 
 -include test/lab/lab.mk
