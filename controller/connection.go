@@ -24,6 +24,8 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 		switch {
 		case snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}):
 			return d.forward(snap) // its own switch decides; here it only passes
+		case d.noRoom():
+			return d.forward(snap) // to the node it dialled, packet by packet
 		case !d.mayBegin(svc, d.now):
 			return nil
 		case p.TCPFlags&packet.RST != 0:

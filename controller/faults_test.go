@@ -277,6 +277,36 @@ func TestTableFull(t *testing.T) {
 	})
 }
 
+// TestTableFullStops has a switch be full of what never goes. A viewer is served by the node that he dialled, packet by
+// packet, and the switch is not asked again for each of them.
+func TestTableFullStops(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.AddSwitch("s1", oftest.Options{DPID: 1, TableSize: 12})
+		l.AddHost("hb", "10.0.0.1", "s1", 1, 10*time.Millisecond).Listen(1935)
+		l.AddHost("hs", "10.0.0.2", "s1", 2, 10*time.Millisecond).Listen(1935)
+		l.AddHost("hv1", "10.0.0.3", "s1", 3, 5*time.Millisecond)
+	}, func(l *lab) {
+		for i := 0; l.Switch("s1").AddFlow(fmt.Sprintf("priority=65000,udp,tp_dst=%d,actions=output:9", i+1)) == nil; i++ {
+		}
+		one := l.watch("hv1")
+		mods := l.flowMods()
+		for range 400 {
+			one.Write([]byte("x"))
+			l.after(10 * time.Millisecond)
+		}
+		l.after(100 * time.Millisecond)
+		if got := string(from(l.Host("hs"), l.Host("hv1"))[0].Read()); len(got) != 400 {
+			l.t.Errorf("%d bytes came to the CDN, want 400", len(got))
+		}
+		if n := l.flowMods() - mods; n > 40 {
+			l.t.Errorf("%d flow mods in four seconds to a switch that is full", n)
+		}
+		if l.metric("ofctl_flow_errors_total") == 0 {
+			l.t.Error("nobody is told")
+		}
+	})
+}
+
 // TestTableFullOfOthers connects a switch that is full of somebody else's rules, which never go. When there is room again
 // it gets its own.
 func TestTableFullOfOthers(t *testing.T) {

@@ -129,8 +129,9 @@ func (d *datapath) dropPairs(match func(pair, placedPair) bool) {
 // evicted is how many pairs make room at once on a switch that is full.
 const evicted = 16
 
-// evictPairs deletes the rules of the pairs that were placed longest ago. Their traffic goes on by the controller.
-func (d *datapath) evictPairs() {
+// evictPairs deletes the rules of the pairs that were placed longest ago, and returns how many. Their traffic goes on by the
+// controller.
+func (d *datapath) evictPairs() int {
 	type aged struct {
 		pair
 		sent time.Time
@@ -151,6 +152,7 @@ func (d *datapath) evictPairs() {
 		d.sparingly("table full").WithField("pairs", len(oldest)).Warn("table full: rules of host pairs make room")
 		_ = d.conn.Write(d.nextXID(), &ofproto.BarrierRequest{}) // the room must be there before anything else is added
 	}
+	return len(oldest)
 }
 
 // pairExpired handles the switch's word that a pair's rule is gone. What we delete is forgotten before, and one that was

@@ -174,7 +174,7 @@ func (d *datapath) mayPlace(now time.Time) bool {
 	switch {
 	case h == nil: // nobody knows where it is
 		return false
-	case len(d.pairs) >= maxPairs:
+	case len(d.pairs) >= maxPairs || now.Before(d.full.pairs):
 		return false
 	case now.Sub(h.Since) > newcomer:
 		return true

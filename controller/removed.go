@@ -51,22 +51,46 @@ func (d *datapath) sessionSilent(m ofproto.Match) {
 
 // refused handles an error message: where it answers a flow mod, the rule is given up and whoever waits for it is told.
 func (d *datapath) refused(xid uint32, m *ofproto.Error) {
-	why := fmt.Errorf("switch says %s", m.Reason())
+	why, now := fmt.Errorf("switch says %s", m.Reason()), time.Now()
+	full := m.ErrType == ofproto.FlowModFailed && m.Code == ofproto.FlowModAllTablesFull
 	if rule, ok := d.table.rejected(xid, why); ok {
 		d.c.metrics.flowErrors.WithLabelValues(rule.Cookie.Kind().String()).Inc()
 		d.sparingly("rule refused").WithField("rule", rule.Match).WithField("cookie", rule.Cookie).WithError(why).Warn("rule refused")
-		if m.ErrType == ofproto.FlowModFailed && m.Code == ofproto.FlowModAllTablesFull {
-			d.evictPairs()
+		if full {
+			d.makeRoom(now)
 		}
 		return
 	}
-	// A pair's flow mod is not kept track of by its xid; the message at fault says which it was. It is not tried again at
-	// once, for it counts as just sent.
-	if _, ok := refusedPair(m.Data); ok {
+	// A pair's flow mod is not kept track of by its xid; the message at fault says which it was.
+	if k, ok := refusedPair(m.Data); ok {
 		d.c.metrics.flowErrors.WithLabelValues(flow.KindPair.String()).Inc()
+		if full {
+			d.full.pairs = now.Add(fullFor)
+			d.pairMu.Lock()
+			delete(d.pairs, k)
+			d.pairMu.Unlock()
+		}
 		return
 	}
 	d.sparingly("switch reports an error").WithError(why).Warn("switch reports an error")
+}
+
+// fullFor is how long a switch that said it is full is not asked again for what it had no room for.
+const fullFor = time.Second
+
+// full is until when a switch is taken to have no room: for the rules of pairs, and for those of sessions, which pairs make
+// room for. Packets without a rule go one by one.
+type full struct{ pairs, sessions time.Time }
+
+// noRoom reports whether the switch has said that it is full of what does not make room.
+func (d *datapath) noRoom() bool { return time.Now().Before(d.full.sessions) }
+
+// makeRoom has pairs make room for sessions.
+func (d *datapath) makeRoom(now time.Time) {
+	d.full.pairs = now.Add(fullFor) // or they would have it back at once
+	if d.evictPairs() == 0 {
+		d.full.sessions = now.Add(fullFor)
+	}
 }
 
 // refusedPair reads the pair from the beginning of a refused flow mod, of which a switch returns 64 bytes: up to the cookie.
