@@ -22,16 +22,15 @@ func Crowd(w io.Writer, s measure.Summary) error {
 	if err != nil {
 		return err
 	}
-	link, err := linkPanel(s.Runs)
+	link, err := linkPanel(s.Runs, delays.X.Max)
 	if err != nil {
 		return err
 	}
-	link.X.Max = delays.X.Max
 	return stack(w, []*plot.Plot{delays, link})
 }
 
-// linkPanel draws the CDN's link in Mb/s, both ways together, second by second.
-func linkPanel(runs []measure.Run) (*plot.Plot, error) {
+// linkPanel draws the CDN's link in Mb/s, both ways together, second by second until a moment, in seconds.
+func linkPanel(runs []measure.Run, until float64) (*plot.Plot, error) {
 	p := plot.New()
 	style(p, "What the CDN's link carries, both ways")
 	p.X.Label.Text, p.Y.Label.Text = "time since the first frame, s", "Mb/s"
@@ -39,6 +38,9 @@ func linkPanel(runs []measure.Run) (*plot.Plot, error) {
 	for _, r := range runs {
 		var points plotter.XYs
 		for second, n := range r.CDNPerSecond {
+			if float64(second) >= until {
+				break
+			}
 			y := float64(n) * 8 / 1e6
 			points = append(points, plotter.XY{X: float64(second), Y: y}, plotter.XY{X: float64(second + 1), Y: y})
 			highest = max(highest, y)
@@ -66,7 +68,7 @@ func linkPanel(runs []measure.Run) (*plot.Plot, error) {
 		p.Add(line)
 		p.Legend.Add("one copy", line)
 	}
-	p.X.Min, p.X.Max = 0, 1
+	p.X.Min, p.X.Max = 0, until
 	p.Y.Min, p.Y.Max = 0, max(highest*1.4, 1)
 	return p, nil
 }

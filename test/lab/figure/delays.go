@@ -168,9 +168,10 @@ func between(viewers []measure.Viewer, figure func(measure.Spread) float64) stri
 	return fromTo(low, high)
 }
 
-// fromTo writes a range of whole numbers.
+// fromTo writes a range in whole numbers.
 func fromTo(low, high float64) string {
-	if math.Round(low) == math.Round(high) {
+	low, high = math.Round(low)+0, math.Round(high)+0 // never -0
+	if low == high {
 		return fmt.Sprintf("%.0f", low)
 	}
 	return fmt.Sprintf("%.0f to %.0f", low, high)
