@@ -6,38 +6,38 @@ import (
 	"time"
 )
 
-// treeConfig has a peer on each of three switches in a row, with room for two: one viewer and one relay.
+// treeConfig has a peer on each of three switches in a row, each with so much room.
 const treeConfig = `
 policy: bypass
 http: 0.0.0.0:9653
 services:
   - {name: cdn, address: 10.0.0.2, port: 1935}
 peers:
-  - {name: p1, address: 10.0.0.11, port: 1935, max_viewers: 2}
-  - {name: p2, address: 10.0.0.12, port: 1935, max_viewers: 2}
-  - {name: p3, address: 10.0.0.13, port: 1935, max_viewers: 2}
+  - {name: p1, address: 10.0.0.11, port: 1935, max_viewers: %[1]d}
+  - {name: p2, address: 10.0.0.12, port: 1935, max_viewers: %[1]d}
+  - {name: p3, address: 10.0.0.13, port: 1935, max_viewers: %[1]d}
 bypass: {strategy: least-loaded, margin: 500ms}
 `
 
-// nginx-rtmp hosts that only post their callbacks form a tree three deep: the CDN's line carries one copy, and so does that
-// of each peer but for its own viewers.
+// nginx-rtmp hosts that only post their callbacks form a tree three deep, as each has room for two, one viewer and one relay:
+// the CDN's line carries one copy, and so does that of each peer but for its own viewers.
 func TestTreeOfCallbacks(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.tree(func(h *host) { h.nginx("deploy/peer/nginx-hooks.conf") })
+	l.tree(2, func(h *host) { h.nginx("deploy/peer/nginx-hooks.conf") })
 }
 
-// The project's own relays, which ask for an upstream, form the same tree.
+// The project's own relays, which ask for an upstream, form the same tree with any room: each takes the stream from the nearest.
 func TestTreeOfRelays(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.tree(func(h *host) {
+	l.tree(100, func(h *host) {
 		h.relay("--controller", "http://"+daemonAddress+":9653", "--name", h.name, "--advertise", h.ip)
 	})
 }
 
 // tree lets peers serve a row of switches, each a slow link farther from the CDN than the one before it.
-func (l *lab) tree(serve func(*host)) {
+func (l *lab) tree(room int, serve func(*host)) {
 	t := l.t
 	t.Helper()
 	s := []*vswitch{l.vswitch("s0"), l.vswitch("s1"), l.vswitch("s2"), l.vswitch("s3")}
@@ -53,7 +53,7 @@ func (l *lab) tree(serve func(*host)) {
 		}
 	}
 	l.manage(peers...)
-	d := l.daemon(treeConfig)
+	d := l.daemon(fmt.Sprintf(treeConfig, room))
 	d.connected("4")
 	d.linked(6)
 	cdn.nginx("deploy/mininet/cdn.conf")
