@@ -98,6 +98,20 @@ func (p *push) begin() float64 {
 	return p.stream.window.rate()
 }
 
+// follow has a push that is behind since a time go on at the stream's present rate, or free of it once it has caught up. It
+// reports whether it is behind still.
+func (p *push) follow(nc *receiver, since time.Time) bool {
+	if nc.unsent() == 0 || time.Since(since) > pushQueue {
+		nc.pace(math.MaxUint32)
+		return false
+	}
+	p.stream.mu.RLock()
+	rate := p.stream.window.rate()
+	p.stream.mu.RUnlock()
+	nc.pace(catchUp * rate)
+	return true
+}
+
 // once pushes over one connection.
 func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 	req := p.request
@@ -116,17 +130,14 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 		}
 	})
 	defer nc.Close()
-	behind := nc.pace(catchUp * p.begin())
+	began, behind := time.Now(), nc.pace(catchUp*p.begin())
 	var out []byte
 	for {
 		b, _ := p.stream.collect(&p.cursor, time.Now())
 		if len(b.entries) == 0 {
 			select {
 			case <-p.wake:
-				if behind && nc.unsent() == 0 {
-					behind = false
-					nc.pace(math.MaxUint32)
-				}
+				behind = behind && p.follow(nc, began)
 				continue
 			case err := <-lost:
 				return err
