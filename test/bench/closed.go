@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -170,11 +171,21 @@ func closedLoop(ctx context.Context, switches []*simSwitch, n int, lead, length 
 		r.Lost += w.lost
 		w.s.mu.Unlock()
 	}
-	time.Sleep(lostCheck) // the last answers
+	// The last answers, lest the next load takes them for its own.
+	for end := time.Now().Add(patience); err == nil && time.Now().Before(end) && slices.ContainsFunc(windows, (*window).busy); {
+		err = wait(ctx, switches, lostCheck/10, func() error { return nil })
+	}
 	for _, s := range switches {
 		s.set(idle{})
 	}
 	return r, err
+}
+
+// busy reports whether an answer is still to come.
+func (w *window) busy() bool {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	return slices.ContainsFunc(w.entries, func(e entry) bool { return e.waits })
 }
 
 // idle is the load of a switch that asks nothing.
