@@ -61,7 +61,7 @@ func runCommand() *cobra.Command {
 	c.Flags().IntVar(&o.seconds, "seconds", o.seconds, "length of each stream")
 	c.Flags().StringVar(&o.out, "out", o.out, "folder for results")
 	c.Flags().StringVar(&o.daemon, "daemon", o.daemon, "the ofctl-live binary")
-	c.Flags().StringVar(&o.config, "config", o.config, "its configuration")
+	c.Flags().StringVar(&o.config, "config", o.config, "its configuration; that of crowd is its own")
 	return c
 }
 
