@@ -113,7 +113,7 @@ def links_are_measured(topo):
 def serve(net, spec, processes):
     """Starts the CDN and the peers, and returns the hosts that they are on."""
     hb, hs = net["hb"], net["hs"]
-    peers = [net[name] for name in spec["peers"]]
+    peers = [net[name] for name in spec["peers"] or []]
     servers = [hs] + (peers or [hb])
     if spec["initcwnd"]:
         for host in servers:
