@@ -162,15 +162,16 @@ func closedLoop(ctx context.Context, switches []*simSwitch, n int, lead, length 
 	}
 	before, start := total(switches), time.Now()
 	err := wait(ctx, switches, length, sweep)
-	r := total(switches).since(before, time.Since(start))
-	r.latency = new(histogram)
+	latency, lost := new(histogram), uint64(0)
 	for _, w := range windows {
 		w.s.mu.Lock()
 		w.stopped = true
-		r.latency.merge(&w.latency)
-		r.Lost += w.lost
+		latency.merge(&w.latency)
+		lost += w.lost
 		w.s.mu.Unlock()
 	}
+	r := total(switches).since(before, time.Since(start))
+	r.latency, r.Lost = latency, lost
 	// The last answers, lest the next load takes them for its own.
 	for end := time.Now().Add(patience); err == nil && time.Now().Before(end) && slices.ContainsFunc(windows, (*window).busy); {
 		err = wait(ctx, switches, lostCheck/10, func() error { return nil })
