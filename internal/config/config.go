@@ -53,7 +53,7 @@ type Peer struct {
 	Address    netip.Addr `yaml:"address"`
 	Port       uint16     `yaml:"port"`
 	MaxViewers int        `yaml:"max_viewers"` // 0: no limit
-	MaxKbps    int        `yaml:"max_kbps"`    // kbit/s towards viewers; 0: no limit
+	MaxKbps    int        `yaml:"max_kbps"`    // kbit/s that it may send, other relays included; 0: no limit
 	Ingest     bool       `yaml:"ingest"`      // also takes publishers
 	Upstream   Upstream   `yaml:"upstream"`
 }
