@@ -2,15 +2,18 @@ package scale
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,47 +21,64 @@ import (
 
 // A daemon is the program as it is shipped, on ports that the kernel chose.
 type daemon struct {
-	t              *testing.T
-	cmd            *exec.Cmd
-	openflow, http string // HOST:PORT
+	t        *testing.T
+	dir      string // the program, its configuration and its log
+	cmd      *exec.Cmd
+	openflow atomic.Pointer[string] // HOST:PORT
+	http     string                 // HOST:PORT
 }
 
 // startDaemon builds the program and starts it. It ends with the test.
-func startDaemon(t *testing.T) *daemon {
+func startDaemon(t *testing.T, config string) *daemon {
 	t.Helper()
-	dir := t.TempDir()
-	binary, config, log := filepath.Join(dir, "ofctl-live"), filepath.Join(dir, "config.yaml"), filepath.Join(dir, "log")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/ofctl-live")
+	d := &daemon{t: t, dir: t.TempDir()}
+	build := exec.Command("go", "build", "-o", d.file("ofctl-live"), "./cmd/ofctl-live")
 	build.Dir = filepath.Join("..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(config, []byte("policy: direct\n"), 0o600); err != nil {
+	if err := os.WriteFile(d.file("config.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := os.Create(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd := exec.Command(binary, "--config", config, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-format", "json")
-	cmd.Stderr = out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-		_ = cmd.Wait()
-	})
-	d := &daemon{t: t, cmd: cmd}
-	await(t, "the daemon serves", 10*time.Second, func() bool { return d.addresses(log) })
+	t.Cleanup(func() { d.end(syscall.SIGTERM) })
+	d.start()
 	return d
 }
 
+func (d *daemon) file(name string) string { return filepath.Join(d.dir, name) }
+
+// start starts the program, on other ports than before, and returns when it serves.
+func (d *daemon) start() {
+	d.t.Helper()
+	out, err := os.Create(d.file("log"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer out.Close()
+	d.cmd = exec.Command(d.file("ofctl-live"), "--config", d.file("config.yaml"), "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0",
+		"--log-format", "json")
+	d.cmd.Stderr = out
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	await(d.t, "the daemon serves", 10*time.Second, d.addresses)
+}
+
+// end ends the program.
+func (d *daemon) end(sig os.Signal) {
+	_ = d.cmd.Process.Signal(sig) // it may have ended by itself
+	_ = d.cmd.Wait()
+}
+
+// dial connects to the daemon that runs now.
+func (d *daemon) dial(ctx context.Context) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", *d.openflow.Load())
+}
+
 // addresses reads from the log where the daemon listens.
-func (d *daemon) addresses(log string) bool {
-	f, err := os.Open(log)
+func (d *daemon) addresses() bool {
+	f, err := os.Open(d.file("log"))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -66,15 +86,17 @@ func (d *daemon) addresses(log string) bool {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var line struct{ Msg, Listen, HTTP string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
-			d.openflow, d.http = line.Listen, line.HTTP
+			d.openflow.Store(&line.Listen)
+			d.http = line.HTTP
 			return true
 		}
 	}
 	return false
 }
 
-// metric returns the value of a sample, by its name and labels as they are written; 0 where there is none.
-func (d *daemon) metric(sample string) float64 {
+// metric returns the value of a sample, by its name and labels as they are written, or the sum over all labels of one that
+// is named without; 0 where there is none.
+func (d *daemon) metric(sample string) (sum float64) {
 	d.t.Helper()
 	resp, err := http.Get("http://" + d.http + "/metrics")
 	if err != nil {
@@ -86,15 +108,17 @@ func (d *daemon) metric(sample string) float64 {
 		d.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(page)) {
-		if value, ok := strings.CutPrefix(line, sample+" "); ok {
-			v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			return v
+		rest, ok := strings.CutPrefix(line, sample)
+		if !ok || rest[0] != ' ' && rest[0] != '{' {
+			continue
 		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' '):]), 64)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		sum += v
 	}
-	return 0
+	return sum
 }
 
 // cpu is how much processor time the daemon has used, and memory how many bytes of it are in memory.

@@ -3,7 +3,6 @@ package scale
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"testing"
 	"time"
@@ -23,15 +22,13 @@ func TestTwoThousandSwitches(t *testing.T) {
 	if os.Getenv("OFCTL_E2E") != "1" {
 		t.Skip("SKIPPED: OFCTL_E2E=1 is not set")
 	}
-	n := tree()
-	d := startDaemon(t)
+	n := tree(switches)
+	d := startDaemon(t, "policy: direct\n")
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 
 	empty := d.memory()
-	n.Connect(ctx, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", d.openflow)
-	})
+	n.Connect(ctx, d.dial)
 	began := time.Now()
 	up := await(t, "all switches are up", time.Minute, func() bool { return d.metric("ofctl_switches_connected") == switches })
 	await(t, "all links are found", time.Minute, func() bool { return d.metric("ofctl_links") == links })
@@ -74,10 +71,9 @@ func TestTwoThousandSwitches(t *testing.T) {
 }
 
 // tree is a network in which every switch but the first is below one other.
-func tree() *oftest.Network {
+func tree(size int) *oftest.Network {
 	n := oftest.NewNetwork()
-	name := func(i int) string { return fmt.Sprintf("s%d", i+1) }
-	for i := range switches {
+	for i := range size {
 		n.AddSwitch(name(i), oftest.Options{DPID: ofproto.DPID(i + 1), Ports: []ofproto.Port{100}})
 		if i > 0 {
 			n.Join(name((i-1)/fanout), ofproto.Port(2+(i-1)%fanout), name(i), 1, 0)
@@ -85,6 +81,8 @@ func tree() *oftest.Network {
 	}
 	return n
 }
+
+func name(i int) string { return fmt.Sprintf("s%d", i+1) }
 
 // flowMods is how many flow mods the switches have received.
 func flowMods(all []*oftest.Switch) (sum int) {
