@@ -3,6 +3,8 @@ package controller
 import (
 	"testing"
 	"time"
+
+	"github.com/ofctl-live/ofctl-live/internal/packet"
 )
 
 // TestSilentMove moves a host that says nothing: to a third switch, and to that of the host that talks to it. Whoever sends to
@@ -34,4 +36,22 @@ func TestSilentMove(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestProbeOverLink has a probe of the controller's own come in at another switch, as it does over a link that is not known
+// yet. It teaches nothing and goes no further.
+func TestProbeOverLink(t *testing.T) {
+	inLab(t, ring, func(l *lab) {
+		probe := packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC(7), TargetIP: [4]byte{10, 0, 9, 9}}
+		l.Host("a").Send(packet.AppendARP(nil, probe))
+		l.after(time.Second)
+		if h, ok := l.c.Topology().Host(probeMAC(7)); ok {
+			l.t.Errorf("a probe is taken for the host %+v", h)
+		}
+		for _, name := range []string{"b", "c"} {
+			if got := len(l.Host(name).Frames()); got > 0 {
+				l.t.Errorf("%s got it", name)
+			}
+		}
+	})
 }

@@ -28,6 +28,9 @@ func (d *datapath) packetIn(frame []byte) error {
 	if s.in.InPort >= ofproto.PortMax {
 		return nil // the switch's own stack; it has no place on the map
 	}
+	if _, ours := probeNumber(s.peek.Src); ours {
+		return nil // a probe that crossed a link which is not known yet: nobody is there who sent it
+	}
 	if s.peek.Dst == steer.CopyMAC {
 		d.overheard()
 		return nil
