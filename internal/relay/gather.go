@@ -13,7 +13,7 @@ type gatherer struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil: not a socket, so only flush works
 	iov  []syscall.Iovec
-	call func(fd uintptr) bool
+	call func(fd uintptr)
 
 	n     int // result of the last call
 	errno syscall.Errno
@@ -32,14 +32,14 @@ func newGatherer(c net.Conn) *gatherer {
 			g.raw = raw
 		}
 	}
-	g.call = func(fd uintptr) bool {
+	g.call = func(fd uintptr) {
 		for {
 			n, errno := writeNow(fd, g.iov)
 			if errno == syscall.EINTR {
 				continue
 			}
 			g.n, g.errno = n, errno
-			return true // done, whatever came of it: do not wait until the socket takes more
+			return
 		}
 	}
 	return g
@@ -75,7 +75,8 @@ func (g *gatherer) try(bufs *net.Buffers) (int64, error) {
 		}
 	}
 	g.n, g.errno = 0, 0
-	err := g.raw.Write(g.call)
+	// Not Write: it prepares to wait, which this never does, and only one goroutine writes.
+	err := g.raw.Control(g.call)
 	clear(g.iov)
 	if cap(g.iov) > keepGather {
 		g.iov = nil
