@@ -24,6 +24,16 @@ func TestKnownPairAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestDecisionAllocations counts what a new connection costs: what is kept of its session and of its rules, and no more.
+func TestDecisionAllocations(t *testing.T) {
+	const connections, most = 50 * fleetSize * fleetBatch / 8, 6
+	f := newFleet(t)
+	f.dial(t, connections)
+	if n := testing.AllocsPerRun(5, func() { f.dial(t, connections) }) / connections; n > most {
+		t.Errorf("%.1f allocations a connection, want no more than %d", n, most)
+	}
+}
+
 func knownPairAllocatesNothing(t *testing.T, frame []byte) {
 	t.Helper()
 	r := newRig(t)

@@ -167,7 +167,7 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 			}
 		}
 		choice := policy.Source(view, request)
-		s.Reason = choice.Reason
+		s.Reason = d.packet.reasons.one(choice.Reason)
 		if choice.Peer == nil {
 			break
 		}
@@ -178,6 +178,24 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 		}
 	}
 	return s
+}
+
+// reasons are the reasons of decisions, one of each: a crowd of sessions has but a few. The zero value is ready; it is of one
+// goroutine.
+type reasons map[string]string
+
+const maxReasons = 256 // beyond it all are kept anew
+
+// one is the reason that reads the same and is kept already.
+func (r *reasons) one(reason string) string {
+	if same, ok := (*r)[reason]; ok {
+		return same
+	}
+	if *r == nil || len(*r) >= maxReasons {
+		*r = make(reasons)
+	}
+	(*r)[reason] = reason
+	return reason
 }
 
 // passOn is the session of a connection that nobody here saw begin: it goes to whom it dialled, never elsewhere.

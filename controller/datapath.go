@@ -58,6 +58,7 @@ type scratch struct {
 	flood   []ofproto.Port
 	lineup  lineup
 	lists   steer.Lists
+	reasons reasons
 
 	sender  *topo.Host // nil where nobody knows where it is
 	counted bool       // against its port's share

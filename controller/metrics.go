@@ -32,8 +32,9 @@ type metrics struct {
 	dropped    *prometheus.CounterVec // by dpid, port, class
 	strained   *prometheus.CounterVec // by dpid
 
-	mu     sync.RWMutex
-	served map[served]*servedMetrics
+	mu      sync.RWMutex
+	served  map[served]*servedMetrics
+	seconds map[string]prometheus.Observer // of install, by policy
 }
 
 // served is a policy and a source that it chose.
@@ -77,7 +78,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts(opts(name, help)), labels)
 	}
 	m := &metrics{
-		served: make(map[served]*servedMetrics),
+		served: make(map[served]*servedMetrics), seconds: make(map[string]prometheus.Observer),
 		install: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "ofctl", Name: "flow_install_duration_seconds",
 			Help:    "From the first flow mod written to the barrier reply that confirms them all.",
@@ -130,7 +131,17 @@ func (m *metrics) installSeconds(policy string) prometheus.Observer {
 	if policy == "" {
 		policy = ownPolicy
 	}
-	return m.install.WithLabelValues(policy)
+	m.mu.RLock()
+	o, ok := m.seconds[policy]
+	m.mu.RUnlock()
+	if ok {
+		return o
+	}
+	o = m.install.WithLabelValues(policy)
+	m.mu.Lock()
+	m.seconds[policy] = o
+	m.mu.Unlock()
+	return o
 }
 
 // switchMetrics are one switch's series, looked up once.

@@ -54,10 +54,17 @@ func (c *Controller) swap(s Settings) {
 	c.metrics.expect(next)
 	c.now.Store(next)
 	gone := flow.Diff(flow.NewTable(old.base...), flow.NewTable(next.base...)).Delete
+	for _, p := range old.peers.order {
+		if len(old.Services) == 0 {
+			break
+		}
+		if r := steer.Probe(p.Peer, old.Services[0], probePort); !next.probes(r) {
+			gone = append(gone, r.Key())
+		}
+	}
 	for _, t := range c.allTables() {
 		t.install(next.base, "", nil)
 		t.remove(gone)
-		t.drop(func(r flow.Rule) bool { return r.Cookie.Kind() == flow.KindProbe && !next.probes(r) })
 	}
 }
 
