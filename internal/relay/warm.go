@@ -33,11 +33,12 @@ const (
 	warmTime = 10 * time.Second
 )
 
-// pieces returns into how many segments the bytes sent next are best cut: one where the window is large enough, or where
-// there is any sign of congestion.
+// pieces returns into how many segments the bytes sent next are best cut: one where the distance wants no more, or where
+// there is any sign of congestion. A single retransmission is none: it may be the SYN-ACK's, of a path that is still being
+// made.
 func pieces(i *unix.TCPInfo) int {
 	cwnd, want := int(i.Snd_cwnd), min(maxWarm, int(int64(i.Rtt)*warmRate/1e6))
-	if want <= initialWindow || i.Ca_state != 0 || i.Lost > 0 || i.Total_retrans > 0 {
+	if want <= initialWindow || i.Ca_state != 0 || i.Lost > 0 || i.Total_retrans > 1 {
 		return 1
 	}
 	use := want/2 + 1 // keeps it

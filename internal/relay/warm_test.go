@@ -28,7 +28,8 @@ func TestPieces(t *testing.T) {
 		{"open", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 70}, 33},
 		{"no more than the distance wants", unix.TCPInfo{Rtt: 100 * ms, Snd_cwnd: 20}, 11},
 		{"lost", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20, Lost: 1}, 1},
-		{"was lost", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20, Total_retrans: 1}, 1},
+		{"was lost", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20, Total_retrans: 2}, 1},
+		{"SYN-ACK twice", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 10, Total_retrans: 1}, 10},
 		{"disorder", unix.TCPInfo{Rtt: 400 * ms, Snd_cwnd: 20, Ca_state: 1}, 1},
 		{"unknown", unix.TCPInfo{}, 1},
 	} {
