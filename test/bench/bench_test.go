@@ -141,10 +141,23 @@ func connectToy(t *testing.T, n, destinations int, buffered bool) (context.Conte
 
 const short = 200 * time.Millisecond
 
+// until runs a load, twice as long each time, until it shows what it should: on a busy machine a short time may pass with
+// nothing done.
+func until(shows func(result) bool, run func(length time.Duration) (result, error)) (r result, err error) {
+	for length := short; length <= 16*short; length *= 2 {
+		if r, err = run(length); err != nil || shows(r) {
+			break
+		}
+	}
+	return r, err
+}
+
+func checked(r result) bool { return r.Checked > 0 }
+
 func TestClosedLoop(t *testing.T) {
 	for _, buffered := range []bool{false, true} {
 		ctx, _, switches := connectToy(t, 3, 2, buffered)
-		r, err := closedLoop(ctx, switches, 8, short, short)
+		r, err := until(checked, func(d time.Duration) (result, error) { return closedLoop(ctx, switches, 8, short, d) })
 		r.quantiles()
 		if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 {
 			t.Errorf("buffered %v: %v, %q: %+v", buffered, err, r.bad(), r)
@@ -161,7 +174,7 @@ func TestClosedLoop(t *testing.T) {
 
 func TestOpenLoop(t *testing.T) {
 	ctx, _, switches := connectToy(t, 3, 2, false)
-	r, err := openLoop(ctx, switches, short, short)
+	r, err := until(checked, func(d time.Duration) (result, error) { return openLoop(ctx, switches, short, d) })
 	r.quantiles()
 	if err != nil || r.bad() != "" || r.Lost+r.Unmatched > 0 || r.FlowMods == 0 || r.P50 <= 0 || r.P50 > r.P999 || r.P999 > 1e6 {
 		t.Errorf("%v, %q: %+v", err, r.bad(), r)
@@ -175,13 +188,12 @@ func TestWrongAnswersAreFound(t *testing.T) {
 		for _, open := range []bool{false, true} {
 			ctx, c, switches := connectToy(t, 2, 1, false)
 			c.fault.Store(fault)
-			var r result
-			var err error
-			if open {
-				r, err = openLoop(ctx, switches, short, short)
-			} else {
-				r, err = closedLoop(ctx, switches, 32, short, 4*short)
-			}
+			r, err := until(checked, func(d time.Duration) (result, error) {
+				if open {
+					return openLoop(ctx, switches, short, d)
+				}
+				return closedLoop(ctx, switches, 32, short, d)
+			})
 			if err != nil || !strings.Contains(r.bad(), want) {
 				t.Errorf("fault %d, open %v: %v, %q, want %q", fault, open, err, r.bad(), want)
 			}
@@ -191,15 +203,18 @@ func TestWrongAnswersAreFound(t *testing.T) {
 
 func TestLostAndRepeatedAnswersAreCounted(t *testing.T) {
 	ctx, c, switches := connectToy(t, 1, 1, false)
+	open := func(d time.Duration) (result, error) { return openLoop(ctx, switches, short, d) }
+	closed := func(d time.Duration) (result, error) { return closedLoop(ctx, switches, 4, short, d) }
+	unmatched := func(r result) bool { return r.Unmatched > 0 }
 	c.fault.Store(twice)
-	if r, err := closedLoop(ctx, switches, 4, short, short); err != nil || r.Unmatched == 0 {
+	if r, err := until(unmatched, closed); err != nil || r.Unmatched == 0 {
 		t.Errorf("answered twice: %v, %+v", err, r)
 	}
-	if r, err := openLoop(ctx, switches, short, short); err != nil || r.Unmatched == 0 {
+	if r, err := until(unmatched, open); err != nil || r.Unmatched == 0 {
 		t.Errorf("answered twice, open loop: %v, %+v", err, r)
 	}
 	c.fault.Store(dropSome)
-	if r, err := openLoop(ctx, switches, short, short); err != nil || r.Lost == 0 {
+	if r, err := until(func(r result) bool { return r.Lost > 0 }, open); err != nil || r.Lost == 0 {
 		t.Errorf("some dropped, open loop: %v, %+v", err, r)
 	}
 	if r, err := closedLoop(ctx, switches, 4, short, patience+2*short); err != nil || r.Lost == 0 {
