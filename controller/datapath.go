@@ -43,6 +43,7 @@ type datapath struct {
 	packet   scratch // of the reading goroutine, as what follows
 	guards   map[ofproto.Port]*portGuard
 	pulse    pulse
+	lag      time.Duration // of switch and daemon behind each other, when packets last came
 	full     full
 	strained bool      // not all that comes is kept up with: ports are held to their shares
 	now      time.Time // when the messages in hand were read

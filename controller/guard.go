@@ -27,7 +27,7 @@ const (
 	rush = 100
 	// behind is how many installations that a switch has not confirmed tell that it does not keep up: it executes in order,
 	// so that whoever comes next waits for them all.
-	behind = 256
+	behind = 128
 	// strainFor is how long the shares hold after the last sign that something did not keep up. What floods one switch may
 	// have come in at another, so they hold on all.
 	strainFor = time.Second
@@ -105,7 +105,8 @@ func (d *datapath) guard(port ofproto.Port) *portGuard {
 // strain judges, when packets have come, whether what comes is kept up with: here, and by what was seen elsewhere just now.
 func (d *datapath) strain(packets int, now time.Time, rtt time.Duration) {
 	d.pulse.beat(d, now)
-	late := d.pulse.late(now, rtt)
+	d.lag = d.pulse.excess(now, rtt)
+	late := d.lag > lagging
 	if late || packets >= rush {
 		if until := now.Add(strainFor).UnixNano(); until-d.c.strained.Load() > int64(strainFor/10) {
 			d.c.strained.Store(until)
@@ -154,7 +155,7 @@ func (d *datapath) onLink() bool {
 func (d *datapath) mayBegin(svc *stream.Service, now time.Time) bool {
 	g := d.guard(d.packet.in.InPort)
 	may := g.begun.room()
-	if hasty := d.table.unconfirmed() > behind; hasty || d.strained {
+	if hasty := d.table.unconfirmed() > behind || d.lag > 2*lagging; hasty || d.strained {
 		s := shares[classStream]
 		may = g.shares[classStream].take(now, s.rate, s.burst) && may
 		if hasty {

@@ -43,14 +43,18 @@ func (p *pulse) answered(xid uint32, now time.Time) bool {
 	return true
 }
 
-// late reports whether the last answer, or the one that is due, took too long. rtt is the round trip as keepalive knows it.
-func (p *pulse) late(now time.Time, rtt time.Duration) bool {
+// excess is how much longer than the least round trip the last answer took, or the one that is due takes by now. rtt is the
+// round trip as keepalive knows it.
+func (p *pulse) excess(now time.Time, rtt time.Duration) time.Duration {
 	least := p.least
 	if rtt > 0 && (least == 0 || rtt < least) {
 		least = rtt
 	}
-	if p.xid != 0 {
-		return now.Sub(p.sent) > least+lagging
+	switch {
+	case p.xid != 0:
+		return now.Sub(p.sent) - least
+	case now.Sub(p.sent) < strainFor:
+		return p.lag - least
 	}
-	return p.lag > least+lagging && now.Sub(p.sent) < strainFor
+	return 0
 }
