@@ -19,7 +19,7 @@ import time
 import traceback
 import urllib.request
 
-from mininet.link import Link, TCIntf
+from mininet.link import TCLink
 from mininet.net import Mininet
 from mininet.node import OVSKernelSwitch, RemoteController
 
@@ -224,38 +224,6 @@ def rtt_ms(a, b):
     return float(line.split("=")[1].split("/")[0]) if "=" in line else None
 
 
-class Shaped(TCIntf):
-    """Mininet's interface with delay and bandwidth, whose tc commands wait to be
-    carried out together: a program takes long to start in a user-mode kernel,
-    and after all switches have been started these hold still."""
-
-    commands = ()
-
-    def tc(self, cmd, tc="tc"):
-        if " show " in cmd:  # they begin anew
-            self.commands = []
-            return "noqueue"
-        self.commands.append(cmd % ("", self))
-        return ""
-
-    @staticmethod
-    def link(*nodes, **options):
-        return Link(*nodes, cls1=Shaped, cls2=Shaped, **options)
-
-
-def shape(nodes):
-    """Carries out the tc commands of all interfaces, in one go where they share
-    a network namespace."""
-    together = {}
-    for node in nodes:
-        _, commands = together.setdefault(os.stat("/proc/%d/ns/net" % node.pid).st_ino, (node, []))
-        for interface in node.intfList():
-            commands.extend(getattr(interface, "commands", ()))
-    for node, commands in together.values():
-        subprocess.run(["mnexec", "-a", str(node.pid), "tc", "-batch", "-"],
-                       input="\n".join(commands), text=True, check=True)
-
-
 def build(topo):
     """Builds and starts the network. Mininet can wait for ever for a shell's
     prompt that it has overlooked, so an alarm ends the attempt."""
@@ -267,10 +235,9 @@ def build(topo):
     try:
         for switch in topo.switches():
             subprocess.run(["ovs-vsctl", "--if-exists", "del-br", switch], check=True)
-        net = Mininet(topo=topo, switch=OVSKernelSwitch, link=Shaped.link, autoSetMacs=True,
+        net = Mininet(topo=topo, switch=OVSKernelSwitch, link=TCLink, autoSetMacs=True,
                       controller=lambda name: RemoteController(name, ip="127.0.0.1", port=6653))
         net.start()
-        shape(net.hosts + net.switches)
     finally:
         signal.alarm(0)
     return net
