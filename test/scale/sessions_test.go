@@ -50,22 +50,22 @@ func TestHundredThousandSessions(t *testing.T) {
 	a.Check(t)
 }
 
-// A daemon that was killed knows 25,000 connections again within seconds, by their 100,000 rules, four each on two of five
-// hundred switches, and sends no flow mod.
+// A daemon that was killed knows all connections again within seconds, by their hundred thousand rules on five hundred
+// switches, and sends no flow mod.
 func TestRestartAmongHundredThousandRules(t *testing.T) {
-	const sessions, rules = 25_000, 100_000
+	const rules, more = 100_000, 2_500
 	a := startAudience(t, leavesAt, edges-leavesAt)
-	a.dial(sessions)
-	had := a.rules()
-	if had < rules {
-		t.Errorf("%d rules, want %d", had, rules)
+	had := 0
+	for ; had < rules; had = a.rules() {
+		a.dial(a.dialled + more)
 	}
+	sessions := a.dialled
 	mods := a.countFlowMods()
 	a.d.end(syscall.SIGKILL)
 	began := time.Now()
 	a.d.start()
 	up, known := 0.0, 0.0
-	for end := began.Add(time.Minute); up != edges || known != sessions; time.Sleep(50 * time.Millisecond) {
+	for end := began.Add(time.Minute); up != edges || known != float64(sessions); time.Sleep(50 * time.Millisecond) {
 		if up, known = a.d.metric("ofctl_switches_connected"), a.d.metric("ofctl_sessions"); time.Now().After(end) {
 			t.Fatalf("%v sessions are known again, with %v switches up, and %d rules on them; flow mods by kind: %v", known, up, a.rules(), mods())
 		}
@@ -77,8 +77,10 @@ func TestRestartAmongHundredThousandRules(t *testing.T) {
 	if used > 5*time.Second { // where the machine is busy with other things, it may take longer by the clock
 		t.Errorf("to know the sessions again takes %v of processor, want 5 s", used)
 	}
-	if m := mods(); len(m) > 0 {
-		t.Errorf("flow mods where nothing differs: %v", m)
+	for kind, n := range mods() {
+		if !kind.Passing() { // rules for traffic of the moment come and go
+			t.Errorf("%d flow mods for %v rules, where nothing differs", n, kind)
+		}
 	}
 	if has := a.rules(); has != had {
 		t.Errorf("%d rules, want %d as before", has, had)
