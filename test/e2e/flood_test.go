@@ -70,8 +70,8 @@ func TestFlood(t *testing.T) {
 				if took.within(1) <= most {
 					break
 				}
-				// What connections take of which the controller is not asked is none of its doing: the machine was busy otherwise.
-				if try == 3 || machine.within(1) <= most/2 {
+				// The machine may be busy otherwise, as the connections show of which the controller is not asked: try again.
+				if try == 3 {
 					t.Errorf("new connections to the service took %v, want each within %v", took, most)
 					break
 				}
