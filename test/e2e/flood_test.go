@@ -67,12 +67,12 @@ func TestFlood(t *testing.T) {
 				took, machine := decided.end(t), passed.end(t)
 				t.Logf("new connections to the service, %v; past the controller, %v", took, machine)
 				const most = 100 * time.Millisecond
-				if took.within(1) <= most {
+				// The machine may be busy otherwise, as the connections show of which the controller is not asked.
+				if took.within(1) <= most+machine.within(1) {
 					break
 				}
-				// The machine may be busy otherwise, as the connections show of which the controller is not asked: try again.
 				if try == 3 {
-					t.Errorf("new connections to the service took %v, want each within %v", took, most)
+					t.Errorf("new connections to the service took %v, want each within %v, and what others took", took, most)
 					break
 				}
 			}

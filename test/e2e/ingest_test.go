@@ -34,7 +34,7 @@ bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is the
 	d.healthy("p2")
 	refused := hb.start("ffmpeg", "-nostdin", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=30:duration=10",
 		"-c:v", "libx264", "-preset", "ultrafast", "-f", "flv", cdnURL)
-	if err := refused.wait(5 * time.Second); err != nil || refused.err == nil {
+	if err := refused.wait(patience); err != nil || refused.err == nil {
 		t.Fatalf("p2 takes no publishers, and ffmpeg ended with: %v %v", err, refused.err)
 	}
 	p1.relay("--upstream", "rtmp://10.0.0.2/live", "--push", "rtmp://10.0.0.2/live")

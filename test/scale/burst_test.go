@@ -99,7 +99,7 @@ func burstNetwork(t *testing.T) *daemon {
 	if out, err := set.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	await(t, "the peers are healthy", 20*time.Second, func() bool { return d.metric("ofctl_peer_up") == float64(len(burstPeers)) })
+	d.reaches("the peers are healthy", 20*time.Second, "ofctl_peer_up", float64(len(burstPeers)))
 	for i := range burstViewers { // so that all know where the service is
 		within(t, fmt.Sprintf("v%d", i+1), func() error {
 			c, err := net.DialTimeout("tcp", burstService.String(), 20*time.Second)

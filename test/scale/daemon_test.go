@@ -156,15 +156,32 @@ func (d *daemon) proc(file string) string {
 	return string(b)
 }
 
-// await polls until ok, and returns how long that took.
-func await(t *testing.T, what string, patience time.Duration, ok func() bool) time.Duration {
-	t.Helper()
-	begin := time.Now()
-	for !ok() {
-		if time.Since(begin) > patience {
-			t.Fatalf("%s: not within %v", what, patience)
-		}
-		time.Sleep(50 * time.Millisecond)
+// reaches polls a metric until it has a value, and returns how long that took.
+func (d *daemon) reaches(what string, limit time.Duration, sample string, want float64) time.Duration {
+	d.t.Helper()
+	var got float64
+	took, ok := poll(limit, func() bool { got = d.metric(sample); return got == want })
+	if !ok {
+		d.t.Fatalf("%s: not within %v: %s is %v, want %v", what, limit, sample, got, want)
 	}
-	return time.Since(begin).Round(10 * time.Millisecond)
+	return took
+}
+
+// await polls until ok, and returns how long that took.
+func await(t *testing.T, what string, limit time.Duration, ok func() bool) time.Duration {
+	t.Helper()
+	took, there := poll(limit, ok)
+	if !there {
+		t.Fatalf("%s: not within %v", what, limit)
+	}
+	return took
+}
+
+func poll(limit time.Duration, there func() bool) (took time.Duration, ok bool) {
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		ok = there()
+		if took = time.Since(begin); ok || took > limit {
+			return took.Round(10 * time.Millisecond), ok
+		}
+	}
 }

@@ -125,9 +125,9 @@ func startAudience(t *testing.T, first, switches int) *audience {
 	t.Cleanup(end)
 	a.ctx = ctx
 	a.Connect(ctx, a.d.dial)
-	await(t, "all switches are up", time.Minute, func() bool { return a.d.metric("ofctl_switches_connected") == edges })
-	await(t, "all links are found", time.Minute, func() bool { return a.d.metric("ofctl_links") == 2*(edges-1) })
-	await(t, "all peers are healthy", 2*time.Minute, func() bool { return a.d.metric("ofctl_peer_up") == peers })
+	a.d.reaches("all switches are up", 3*time.Minute, "ofctl_switches_connected", edges)
+	a.d.reaches("all links are found", 3*time.Minute, "ofctl_links", 2*(edges-1))
+	a.d.reaches("all peers are healthy", 2*time.Minute, "ofctl_peer_up", peers)
 	return a
 }
 
@@ -152,7 +152,7 @@ func (a *audience) dial(until int) {
 			c.Write([]byte("no RTMP")) // so that there is nothing more to be read
 		}
 	}
-	await(a.t, "all sessions are there", 10*time.Second, func() bool { return a.d.metric("ofctl_sessions") == float64(until) })
+	a.d.reaches("all sessions are there", 10*time.Second, "ofctl_sessions", float64(until))
 	await(a.t, "none is read any more", 10*time.Second, func() bool { return a.copying() == 0 })
 	a.t.Logf("%d sessions after %v, %v of processor", until, time.Since(began).Round(time.Millisecond), a.d.cpu()-cpu)
 }
