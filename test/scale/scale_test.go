@@ -22,7 +22,7 @@ func TestTwoThousandSwitches(t *testing.T) {
 	if os.Getenv("OFCTL_E2E") != "1" {
 		t.Skip("SKIPPED: OFCTL_E2E=1 is not set")
 	}
-	n := tree(switches)
+	n := tree(switches, 0)
 	d := startDaemon(t, "policy: direct\n")
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
@@ -74,12 +74,12 @@ func TestTwoThousandSwitches(t *testing.T) {
 }
 
 // tree is a network in which every switch but the first is below one other.
-func tree(size int) *oftest.Network {
+func tree(size int, delay time.Duration) *oftest.Network {
 	n := oftest.NewNetwork()
 	for i := range size {
 		n.AddSwitch(name(i), oftest.Options{DPID: ofproto.DPID(i + 1), Ports: []ofproto.Port{100}})
 		if i > 0 {
-			n.Join(name((i-1)/fanout), ofproto.Port(2+(i-1)%fanout), name(i), 1, 0)
+			n.Join(name((i-1)/fanout), ofproto.Port(2+(i-1)%fanout), name(i), 1, delay)
 		}
 	}
 	return n

@@ -24,6 +24,7 @@ const (
 	peers    = fanout * fanout // on as many switches
 	leavesAt = firstAt + peers // the first switch below those
 	service  = "10.255.0.1"
+	far      = 20 * time.Millisecond // each link, so that it is clear which peer is the nearest
 )
 
 // Five hundred switches, and a hundred thousand viewers each connected to the peer behind his own. The daemon holds them in
@@ -105,7 +106,7 @@ func startAudience(t *testing.T, first, switches int) *audience {
 	if os.Getenv("OFCTL_E2E") != "1" {
 		t.Skip("SKIPPED: OFCTL_E2E=1 is not set")
 	}
-	a := &audience{Network: tree(edges), t: t}
+	a := &audience{Network: tree(edges, far), t: t}
 	a.AddHost("cdn", service, name(0), 50, 0).Listen(1935)
 	var config strings.Builder
 	fmt.Fprintf(&config, "policy: bypass\nservices:\n  - {name: cdn, address: %s, port: 1935}\npeers:\n", service)
@@ -144,10 +145,11 @@ func (a *audience) dial(until int) {
 	const atOnce = 250
 	for a.dialled < until {
 		var conns []*oftest.Conn
+		first := a.dialled
 		for ; a.dialled < until && len(conns) < atOnce; a.dialled++ {
-			conns = append(conns, a.viewers[a.dialled%len(a.viewers)].Dial(ip, 1935))
+			conns = append(conns, a.viewer(a.dialled).Dial(ip, 1935))
 		}
-		a.connected(conns)
+		a.connected(conns, func(i int) *oftest.Conn { return a.viewer(first+i).DialFrom(conns[i].Local(), ip, 1935) })
 		for _, c := range conns {
 			c.Write([]byte("no RTMP")) // so that there is nothing more to be read
 		}
@@ -157,15 +159,27 @@ func (a *audience) dial(until int) {
 	a.t.Logf("%d sessions after %v, %v of processor", until, time.Since(began).Round(time.Millisecond), a.d.cpu()-cpu)
 }
 
-// connected waits until all connections are, and fails the test with what tells why if they never are.
-func (a *audience) connected(conns []*oftest.Conn) {
+func (a *audience) viewer(n int) *oftest.Host { return a.viewers[n%len(a.viewers)] }
+
+// connected waits until all connections are, and fails the test with what tells why if they never are. A SYN that was lost,
+// as when its switch was not connected, is sent again every few seconds.
+func (a *audience) connected(conns []*oftest.Conn, again func(int) *oftest.Conn) {
 	a.t.Helper()
+	const patience, resend = 30 * time.Second, 3 * time.Second
 	left := 0
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end, next := time.Now().Add(patience), time.Now().Add(resend); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		due := time.Now().After(next)
+		if due {
+			next = next.Add(resend)
+		}
 		left = 0
-		for _, c := range conns {
-			if !c.Established() {
-				left++
+		for i, c := range conns {
+			if c.Established() {
+				continue
+			}
+			left++
+			if due {
+				conns[i] = again(i)
 			}
 		}
 		if left == 0 {
