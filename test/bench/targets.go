@@ -101,7 +101,7 @@ func updateDocument(document, results string) error {
 	if !ok || !closed {
 		return fmt.Errorf("%s: the lines that the tables belong between are not there:\n%s%s", document, tablesBegin, tablesEnd)
 	}
-	tables := fmt.Sprintf("Version: %s. Medians of %d rounds of %.0f s for each scenario.\n\n%s\n%s",
+	tables := fmt.Sprintf("Version: %s. Medians of %d rounds of %.1f s for each scenario.\n\n%s\n%s",
 		r.Version, r.Rounds, r.Seconds, r.targets(), r.figures())
 	return os.WriteFile(document, bytes.Join([][]byte{before, []byte(tablesBegin + "\n" + tables + "\n" + tablesEnd), after}, nil), 0o644)
 }
