@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,7 +41,8 @@ type lab struct {
 
 	mu       sync.Mutex
 	dialled  int
-	listener *pipes // nil while no controller runs
+	corks    []*cork // of the connections, in turn
+	listener *pipes  // nil while no controller runs
 	stop     func()
 }
 
@@ -132,7 +134,59 @@ func (l *lab) dial(ctx context.Context) (net.Conn, error) {
 	if err == nil && len(l.latency) > 0 {
 		nc = slowed(nc, l.latency[i%len(l.latency)])
 	}
-	return nc, err
+	if err != nil {
+		return nil, err
+	}
+	held := &cork{Conn: nc}
+	l.mu.Lock()
+	l.corks = append(l.corks, held)
+	l.mu.Unlock()
+	return held, nil
+}
+
+// atOnce has what the switches send in the course of f come to the controller in one piece.
+func (l *lab) atOnce(f func()) {
+	l.mu.Lock()
+	corks := slices.Clone(l.corks)
+	l.mu.Unlock()
+	for _, c := range corks {
+		c.put()
+	}
+	f()
+	for _, c := range corks {
+		c.pull()
+	}
+}
+
+// A cork is a connection that can keep back what is written to it.
+type cork struct {
+	net.Conn
+	mu   sync.Mutex
+	in   bool
+	held []byte
+}
+
+func (c *cork) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.in {
+		return c.Conn.Write(p)
+	}
+	c.held = append(c.held, p...)
+	return len(p), nil
+}
+
+func (c *cork) put() {
+	c.mu.Lock()
+	c.in = true
+	c.mu.Unlock()
+}
+
+func (c *cork) pull() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = c.Conn.Write(c.held) // a connection that has ended lost it
+	c.in, c.held = false, nil
 }
 
 // flowMods is how many flow mods all switches have received.

@@ -40,10 +40,15 @@ func TestPace(t *testing.T) {
 	pass := func() time.Duration {
 		t.Helper()
 		begun := time.Now()
-		if _, err := r.Write(make([]byte, size)); err != nil {
+		written := make(chan error, 1)
+		go func() {
+			_, err := r.Write(make([]byte, size))
+			written <- err
+		}()
+		if _, err := io.ReadFull(client, make([]byte, size)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.ReadFull(client, make([]byte, size)); err != nil {
+		if err := <-written; err != nil {
 			t.Fatal(err)
 		}
 		return time.Since(begun)
