@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ofctl-live/ofctl-live/test/lab/measure"
 )
 
@@ -65,10 +67,24 @@ func (e *experiment) run(ctx context.Context) error {
 	return failed
 }
 
+// minUptime is how long a machine must have run before Open vSwitch is started: earlier, version 3.1 counts no processors
+// (its log says "Overriding n-handler-threads to 0" until the machine is ten seconds old), begins with no thread that takes
+// packets from the kernel, and never gets those of its first datapath.
+const minUptime = 11 * time.Second
+
 // startSwitch makes sure that Open vSwitch runs.
 func startSwitch(ctx context.Context) error {
 	if exec.CommandContext(ctx, "ovs-vsctl", "--timeout=3", "show").Run() == nil {
 		return nil
+	}
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &up); err != nil {
+		return fmt.Errorf("start Open vSwitch: %w", err)
+	}
+	select {
+	case <-time.After(minUptime - time.Duration(up.Nano())):
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	out, err := exec.CommandContext(ctx, "/usr/share/openvswitch/scripts/ovs-ctl", "--system-id=random", "--no-monitor", "start").CombinedOutput()
 	if err != nil {
