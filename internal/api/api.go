@@ -178,7 +178,11 @@ func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	moves, err := o.Policies.Moves(change)
+	var moves []Move
+	var err error
+	if dryRun || migrate { // a look at every session
+		moves, err = o.Policies.Moves(change)
+	}
 	if err == nil && !dryRun {
 		err = o.Policies.SetPolicy(r.Context(), change)
 	}
