@@ -1,5 +1,5 @@
 # make build   bin/ofctl-live
-# make check   formatting, vet, staticcheck, all tests with the race detector, a moment of each fuzz target
+# make check   formatting, vet, staticcheck, all tests with the race detector, allocations, a moment of each fuzz target
 # make test    that, then end to end on real Open vSwitch and in Mininet; installs what it needs; CI runs this
 # make demo    the shortest pair of runs of the experiment: what the whole thing is about, in minutes
 # make lab     the whole experiment

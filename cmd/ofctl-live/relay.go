@@ -82,7 +82,7 @@ It runs until SIGTERM, takes no more viewers then, and gives those that are ther
 	f.Duration("idle", 0, "after which viewers of a stream without a source are sent away (default never)")
 	f.Duration("drain", 0, "of viewers at SIGTERM (default 30s)")
 	f.Int("max-viewers", 0, "at a time (default no bound)")
-	f.Int("max-kbps", 0, "capacity towards viewers, told to the controller (default no bound)")
+	f.Int("max-kbps", 0, "kbit/s that it may send, told to the controller (default no bound)")
 	f.Int("max-per-address", 0, "connections from one address (default no bound)")
 	f.Int("dscp", 0, "mark of the connections to upstreams, 1 to 63 (default none)")
 	f.StringArray("publish-allow", nil, "`PREFIX` that publishers must come from, repeatable (default all)")

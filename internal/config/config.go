@@ -144,7 +144,7 @@ type Relay struct {
 	Drain time.Duration `yaml:"drain"` // of viewers at SIGTERM
 
 	MaxViewers    int     `yaml:"max_viewers"`     // at a time; 0: no limit
-	MaxKbps       int     `yaml:"max_kbps"`        // kbit/s towards viewers, told to the controller; 0: no limit
+	MaxKbps       int     `yaml:"max_kbps"`        // kbit/s that it may send, other relays included; told to the controller; 0: no limit
 	MaxPerAddress int     `yaml:"max_per_address"` // connections from one address; 0: no limit
 	Publish       Publish `yaml:"publish"`
 }

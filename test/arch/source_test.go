@@ -150,7 +150,7 @@ func exportedReceiver(recv *ast.FieldList) bool {
 	}
 }
 
-// A file is to be read in one sitting.
+// A file is to be read at one go.
 func TestFileLength(t *testing.T) {
 	const most, mostOfTest = 400, 500
 	for _, p := range packages(t) {
