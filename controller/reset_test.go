@@ -33,3 +33,25 @@ func TestLateSegment(t *testing.T) {
 		l.servedBy(l.watch("hv1"), "hv1", "hb")
 	})
 }
+
+// TestResetWhileItBegins has a session's source die between the decision and the rules: none are sent any more, and the
+// client is made to give up.
+func TestResetWhileItBegins(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		c := l.watch("hv1")
+		l.servedBy(c, "hv1", "hb")
+		for _, s := range l.c.sessions.All {
+			plan := s.plan
+			s.reset("a test")
+			s.install(plan, nil)
+		}
+		l.after(50 * time.Millisecond)
+		if n := l.sessionRules(); n != 0 {
+			l.t.Errorf("%d rules of a session that is being reset", n)
+		}
+		l.after(3 * time.Second)
+		if c.Established() {
+			l.t.Error("the client was not reset")
+		}
+	})
+}

@@ -145,7 +145,8 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 // those of the goroutine; nil: it has none.
 func (s *session) install(plan steer.Plan, lists *steer.Lists) {
 	s.mu.Lock()
-	if s.state == ended { // meanwhile, by a new connection from its port
+	if s.state == ended || s.state == resetting { // meanwhile: by a new connection from its port, or as its source has died
+		s.held = nil
 		s.mu.Unlock()
 		return
 	}
