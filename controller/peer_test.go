@@ -227,3 +227,22 @@ func TestPeersChange(t *testing.T) {
 		}
 	})
 }
+
+// TestPeerMoves has the peer's name go to another address, where nobody listens: whom it serves at the old one is not reset.
+func TestPeerMoves(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		one := l.watch("hv1")
+		l.servedBy(one, "hv1", "hb")
+		s := l.c.Settings()
+		s.Peers = []stream.Peer{{Name: "hb", Address: l.Host("hv2").IP, Port: 1935}}
+		l.c.Set(s)
+		l.settle()
+		if p := l.c.Peers()[0]; p.Healthy || !strings.Contains(p.Why, "listens") {
+			l.t.Fatalf("well: %v, %q: want it probed at its new address", p.Healthy, p.Why)
+		}
+		l.servedBy(one, "hv1", "hb")
+		if n := l.logged("session reset"); n != 0 {
+			l.t.Errorf("%d sessions reset", n)
+		}
+	})
+}

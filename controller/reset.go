@@ -24,10 +24,13 @@ const (
 	resetLinger = time.Second
 )
 
-// resetSessionsOf ends the sessions that a peer served.
+// resetSessionsOf ends the sessions that a peer serves where it is now: one that has moved may still serve those of before at
+// its old address.
 func (c *Controller) resetSessionsOf(p *peer) {
 	n := 0
-	for _, s := range c.sessionsWhere(func(s *session) bool { return s.peer != nil && s.peer.Name == p.Name }) {
+	for _, s := range c.sessionsWhere(func(s *session) bool {
+		return s.peer != nil && s.peer.Name == p.Name && s.Source.Address == p.Address && s.Source.Port == p.Port
+	}) {
 		if s.reset("its source is gone") {
 			n++
 		}
