@@ -123,10 +123,12 @@ type Callback struct {
 }
 
 // Notice takes a callback. For a client that wants to play what is not published there, it answers the peer to pull that
-// stream from, or false where the server should go on as it is configured: from the service's own node.
+// stream from, or false where the server should go on as it is configured: from the service's own node. ErrUnregistered: no
+// peer has that name or address.
 func (c *Controller) Notice(b Callback, now time.Time) (from stream.Service, redirect bool, err error) {
 	p := c.peerNamed(b.Relay)
 	if p == nil {
+		c.log.WithField("relay", b.Relay).WithField("call", b.Call).Debug("callback of an unknown relay")
 		return from, false, fmt.Errorf("%w: %s", ErrUnregistered, b.Relay)
 	}
 	p.reports.Store(true)

@@ -28,7 +28,7 @@ const maxForm = 64 << 10
 
 // postHook answers a callback. A 302 makes the server pull that stream from the location it names, for which its server
 // block needs `notify_relay_redirect on`; an error refuses the client, so it is only given where the request itself is
-// nonsense.
+// nonsense: the clients of a server that is no peer, or no longer, are left alone.
 func (o *Options) postHook(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); errors.As(err, new(*http.MaxBytesError)) {
@@ -50,7 +50,7 @@ func (o *Options) postHook(w http.ResponseWriter, r *http.Request) {
 		h.Relay, _, _ = net.SplitHostPort(r.RemoteAddr)
 	}
 	to, err := o.Hooks.Hook(h)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		fail(w, err)
 		return
 	}
