@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,19 +168,19 @@ func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, `want {"policy": NAME}`)
 		return
 	}
-	if err := arguments(r, "dry_run", "migrate"); err != nil { // what would only be tried must not be done for a typing error
+	args, err := arguments(r, "dry_run", "migrate") // what would only be tried must not be done for a typing error
+	if err != nil {
 		fail(w, err)
 		return
 	}
 	dryRun, migrate := false, false
 	for name, to := range map[string]*bool{"dry_run": &dryRun, "migrate": &migrate} {
-		if err := flag(r, name, to); err != nil {
+		if err := flag(args, name, to); err != nil {
 			fail(w, err)
 			return
 		}
 	}
 	var moves []Move
-	var err error
 	if dryRun || migrate { // a look at every session
 		moves, err = o.Policies.Moves(change)
 	}
@@ -201,11 +202,14 @@ func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
 }
 
 // flag reads a query argument that is true or false; absent, it stays as it is.
-func flag(r *http.Request, name string, to *bool) error {
-	v := r.URL.Query().Get(name)
-	if v == "" {
+func flag(args url.Values, name string, to *bool) error {
+	if !args.Has(name) {
 		return nil
 	}
+	if n := len(args[name]); n > 1 {
+		return Refuse(ErrInvalid, "%s: given %d times, want it once", name, n)
+	}
+	v := args.Get(name)
 	b, err := strconv.ParseBool(v)
 	if err != nil {
 		return Refuse(ErrInvalid, "%s=%s: want true or false", name, v)
@@ -214,14 +218,18 @@ func flag(r *http.Request, name string, to *bool) error {
 	return nil
 }
 
-// arguments refuses query arguments that are not among those known.
-func arguments(r *http.Request, known ...string) error {
-	for name := range r.URL.Query() {
+// arguments reads the query. It refuses one that is malformed in any part, and arguments that are not among those known.
+func arguments(r *http.Request, known ...string) (url.Values, error) {
+	args, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, Refuse(ErrInvalid, "query %q: %v", r.URL.RawQuery, err)
+	}
+	for name := range args {
 		if !slices.Contains(known, name) {
-			return Refuse(ErrInvalid, "unknown argument %q; known: %s", name, strings.Join(known, ", "))
+			return nil, Refuse(ErrInvalid, "unknown argument %q; known: %s", name, strings.Join(known, ", "))
 		}
 	}
-	return nil
+	return args, nil
 }
 
 func (o *Options) putPeer(w http.ResponseWriter, r *http.Request) {

@@ -157,7 +157,7 @@ func TestChanges(t *testing.T) {
 }
 
 func TestProblems(t *testing.T) {
-	_, _, h := serve(t)
+	f, _, h := serve(t)
 	tests := []struct {
 		method, path, body string
 		status             int
@@ -175,6 +175,11 @@ func TestProblems(t *testing.T) {
 		{"PUT", "/v1/policy", `[]`, 400, "body: want an object, got array"},
 		{"PUT", "/v1/policy", `{"policy":"direct"`, 400, "unexpected EOF"},
 		{"PUT", "/v1/policy?dryrun=true", `{"policy":"direct"}`, 400, `unknown argument "dryrun"; known: dry_run, migrate`},
+		{"PUT", "/v1/policy?dry_run", `{"policy":"direct"}`, 400, "dry_run=: want true or false"},
+		{"PUT", "/v1/policy?dry_run=", `{"policy":"direct"}`, 400, "dry_run=: want true or false"},
+		{"PUT", "/v1/policy?dry_run=false&dry_run=true", `{"policy":"direct"}`, 400, "dry_run: given 2 times"},
+		{"PUT", "/v1/policy?dry_run=true;migrate=true", `{"policy":"direct"}`, 400, `query "dry_run=true;migrate=true": `},
+		{"PUT", "/v1/policy?dry_run=%zz", `{"policy":"direct"}`, 400, `query "dry_run=%zz": invalid URL escape`},
 		{"PUT", "/v1/peers/taken", `{}`, 409, "configured peer"},
 		{"PUT", "/v1/peers/a", `{"port":70000}`, 400, "port: want a whole number up to 65535, got number 70000"},
 		{"PUT", "/v1/peers/a", `{"draining":1}`, 400, "draining: want true or false, got number"},
@@ -196,6 +201,9 @@ func TestProblems(t *testing.T) {
 			strings.Contains(got, `\u0026`) {
 			t.Errorf("%s %s %.40s: %d %s; want %d and %q", tt.method, tt.path, tt.body, status, got, tt.status, tt.want)
 		}
+	}
+	if f.change != (PolicyChange{}) {
+		t.Errorf("a refused request changed the policy: %+v", f.change)
 	}
 }
 
