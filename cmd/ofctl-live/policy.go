@@ -86,12 +86,9 @@ func callPolicy(ctx context.Context, out io.Writer, method, url string, change *
 		return fmt.Errorf("no daemon answers: %w", err)
 	}
 	defer resp.Body.Close()
-	var answer struct {
-		api.PolicyChanged
-		Error string `json:"error"`
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer); err != nil {
-		return fmt.Errorf("the answer of %s is not a daemon's: %s: %w", req.URL.Host, resp.Status, err)
+	answer, err := readAnswer(resp.Body, maxAnswer)
+	if err != nil {
+		return fmt.Errorf("the answer of %s, %s, %w", req.URL.Host, resp.Status, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("refused: %s", answer.Error)
@@ -104,4 +101,26 @@ func callPolicy(ctx context.Context, out io.Writer, method, url string, change *
 		fmt.Fprintf(out, "moves %s (to %s): %s -> %s: %s\n", m.Client, m.Dialed, m.From, m.To, m.Reason)
 	}
 	return nil
+}
+
+// maxAnswer is how many bytes are read of an answer, which names every session that moves.
+const maxAnswer = 64 << 20
+
+// A policyAnswer is what a daemon says to a question about its policy, or to a change.
+type policyAnswer struct {
+	api.PolicyChanged
+	Error string `json:"error"`
+}
+
+// readAnswer reads an answer of at most limit bytes.
+func readAnswer(body io.Reader, limit int64) (answer policyAnswer, err error) {
+	bounded := &io.LimitedReader{R: body, N: limit}
+	err = json.NewDecoder(bounded).Decode(&answer)
+	switch {
+	case err != nil && bounded.N == 0:
+		return answer, fmt.Errorf("is over %d bytes and is not shown; what it answers may have been done", limit)
+	case err != nil:
+		return answer, fmt.Errorf("is not a daemon's: %w", err)
+	}
+	return answer, nil
 }
