@@ -151,10 +151,19 @@ type Change struct {
 	Reason   string // of the new choice
 }
 
-// Changes asks the policies in s what they would decide for every session that exists. Nothing is changed.
+// Changes asks the policies in s what they would decide for every session that exists, the oldest first. Each that would
+// move leaves its room to those after it, and takes some where it goes. Nothing is changed.
 func (c *Controller) Changes(s Settings) []Change {
 	next := c.newSettings(s, c.settings().peers)
-	snap := c.topo.Load()
+	snap, live, now := c.topo.Load(), c.streams.Load(), time.Now()
+	view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap, live), Streams: live}
+	count := func(source string, n int) {
+		for i := range view.Peers {
+			if view.Peers[i].Name == source {
+				view.Peers[i].Viewers += n
+			}
+		}
+	}
 	var list []Change
 	for _, was := range c.Sessions() {
 		svc, ok := next.services[endpoint{was.Tuple.Service, was.ServicePort}]
@@ -162,19 +171,22 @@ func (c *Controller) Changes(s Settings) []Change {
 		if !ok || !placed || was.State == resetting.String() {
 			continue
 		}
-		live := c.streams.Load()
-		view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap, live), Streams: live}
-		for i := range view.Peers { // the session's own place is free for it
-			if view.Peers[i].Name == was.Source.Name {
-				view.Peers[i].Viewers--
-			}
+		seats := 1
+		if was.State == parked.String() { // it has given its place back
+			seats = 0
 		}
+		count(was.Source.Name, -seats) // the session's own place is free for it
 		choice := next.policyOf(svc.Name).Source(view, stream.Request{
 			Tuple: was.Tuple, Service: *svc, At: client.At, DialedMAC: was.DialedMAC,
+			Publishes: was.Intent != nil && was.Intent.Publish || c.publishers.has(was.Client, now),
 		})
-		if to := choice.Source(); to != was.Source.Name {
-			list = append(list, Change{was.Tuple, was.Source.Name, to, choice.Reason})
+		to := choice.Source()
+		if to == was.Source.Name {
+			count(to, seats)
+			continue
 		}
+		count(to, 1)
+		list = append(list, Change{was.Tuple, was.Source.Name, to, choice.Reason})
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,65 @@ func TestResetWhileItBegins(t *testing.T) {
 		l.after(3 * time.Second)
 		if c.Established() {
 			l.t.Error("the client was not reset")
+		}
+	})
+}
+
+// TestChangesFitTheRoom asks what would move to a peer with room for fewer than those who watch, and away from it: no more
+// are named than it can take, and a place that is left is another's.
+func TestChangesFitTheRoom(t *testing.T) {
+	var bypass Policy
+	inLab(t, func(l *lab) { single(l); bypass = l.o.Policy; l.direct(); l.o.Peers[0].MaxViewers = 3 }, func(l *lab) {
+		for range 4 {
+			l.watch("hv1")
+			l.watch("hv2")
+		}
+		bypassing := l.c.Settings()
+		bypassing.Policy = bypass
+		list := l.c.Changes(bypassing)
+		if len(list) != 3 || slices.ContainsFunc(list, func(c Change) bool { return c.From != stream.CDN || c.To != "hb" }) {
+			l.t.Errorf("%v, want three to hb", list)
+		}
+		l.c.Set(bypassing)
+		for range 5 {
+			l.watch("hv1")
+		}
+		if n := l.c.Peers()[0].Viewers; n != 3 {
+			l.t.Fatalf("%d viewers at the peer", n)
+		}
+		if list := l.c.Changes(bypassing); len(list) != 0 {
+			l.t.Errorf("%v of a full peer, want nobody to move", list)
+		}
+		less := bypassing
+		less.Peers = slices.Clone(less.Peers)
+		less.Peers[0].MaxViewers = 1
+		if list := l.c.Changes(less); len(list) != 2 {
+			l.t.Errorf("%v, want two to leave a peer of one place", list)
+		}
+	})
+}
+
+// TestPublisherStays has a client publish to the CDN: it is not named as one that would move to a peer that takes no
+// publishers, also where the publisher is remembered by its address alone, and a viewer is.
+func TestPublisherStays(t *testing.T) {
+	var bypass Policy
+	inLab(t, func(l *lab) { single(l); bypass = l.o.Policy; l.direct() }, func(l *lab) {
+		l.watch("hv1").Write(publishing(l.t))
+		l.watch("hv2")
+		l.after(time.Second)
+		if s := l.session(l.Host("hv1")); s.Intent == nil || !s.Intent.Publish {
+			l.t.Fatalf("hv1 wants %v", s.Intent)
+		}
+		l.watch("hv1")
+		next := l.c.Settings()
+		next.Policy = bypass
+		if list := l.c.Changes(next); len(list) != 1 || list[0].Client != l.Host("hv2").IP {
+			l.t.Errorf("%v, want hv2 alone", list)
+		}
+		next.Peers = slices.Clone(next.Peers)
+		next.Peers[0].Ingest = true
+		if list := l.c.Changes(next); len(list) != 3 {
+			l.t.Errorf("%v, want all three where the peer takes publishers", list)
 		}
 	})
 }
