@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -245,4 +247,99 @@ func TestPeerMoves(t *testing.T) {
 			l.t.Errorf("%d sessions reset", n)
 		}
 	})
+}
+
+// TestPeerReturns has a peer leave and come back while it serves as many as it has room for: there is no more room than before.
+func TestPeerReturns(t *testing.T) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].MaxViewers = 1 }, func(l *lab) {
+		one := l.watch("hv1")
+		l.servedBy(one, "hv1", "hb")
+		with := l.c.Settings()
+		without := with
+		without.Peers = nil
+		l.c.Set(without)
+		l.c.Set(without) // and once more, which is no reason to forget it
+		l.c.Set(with)
+		l.settle()
+		if n := l.c.Peers()[0].Viewers; n != 1 {
+			l.t.Errorf("%d viewers counted, want the one that stayed", n)
+		}
+		l.servedBy(l.watch("hv2"), "hv2", "hs")
+		l.servedBy(one, "hv1", "hb")
+	})
+}
+
+// TestFormerPeers has many more peers come and go than are remembered: those who serve somebody are remembered longest.
+func TestFormerPeers(t *testing.T) {
+	var set *peerSet
+	name := func(i int) stream.Peer {
+		return stream.Peer{Name: fmt.Sprint("p", i), Address: ofproto.IPv4{10, 1, byte(i >> 8), byte(i)}, Port: 1935}
+	}
+	for i := range maxFormer + 100 {
+		set = newPeerSet([]stream.Peer{name(i)}, nil, set)
+		if i == 7 {
+			set.order[0].viewers.Store(3)
+		}
+	}
+	if n := len(set.former); n != maxFormer {
+		t.Errorf("%d are remembered, want %d", n, maxFormer)
+	}
+	if n := newPeerSet([]stream.Peer{name(7)}, nil, set).order[0].viewers.Load(); n != 3 {
+		t.Errorf("who served 3 is back with %d", n)
+	}
+	moved := name(7)
+	moved.Port++
+	if n := newPeerSet([]stream.Peer{moved}, nil, set).order[0].viewers.Load(); n != 0 {
+		t.Errorf("another address begins with %d", n)
+	}
+	for i := range 2 * maxFormer { // all of them serving
+		set = newPeerSet([]stream.Peer{name(10_000 + i)}, nil, set)
+		set.order[0].viewers.Store(1)
+	}
+	if n := len(set.former); n != maxFormer {
+		t.Errorf("%d are remembered, want %d", n, maxFormer)
+	}
+}
+
+// TestPeerNoMore has a relay's host become a player's: the relay leaves, or marks its own connections from now on. What let
+// the relay pass undecided goes, and the player is decided like any other. What is another relay's stays.
+func TestPeerNoMore(t *testing.T) {
+	for name, change := range map[string]func(*Settings){
+		"it leaves":         func(s *Settings) { s.Peers = s.Peers[1:] },
+		"it marks its own":  func(s *Settings) { s.Peers[0].DSCP = 46 },
+		"it has moved away": func(s *Settings) { s.Peers[0].Address = ofproto.IPv4{10, 0, 0, 99} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				line(l)
+				l.Host("hv2").Listen(1935)
+				l.o.Peers = append(l.o.Peers, stream.Peer{Name: "other", Address: l.Host("hv2").IP, Port: 1935})
+			}, func(l *lab) {
+				l.servedBy(l.watch("hb"), "hb", "hs")
+				l.servedBy(l.watch("hv2"), "hv2", "hs")
+				mods := l.flowMods()
+				l.c.Set(l.c.Settings())
+				l.after(time.Second)
+				if n := l.flowMods() - mods; n != 0 {
+					l.t.Errorf("%d flow mods although nothing changed", n)
+				}
+				s := l.c.Settings()
+				s.Peers = slices.Clone(s.Peers)
+				change(&s)
+				l.c.Set(s)
+				l.after(time.Second)
+				left := make(map[ofproto.IPv4]int)
+				for _, sw := range []string{"s1", "s2", "s3"} {
+					for _, f := range l.rules(sw, flow.KindHandsOff) {
+						left[f.Match.NWSrc]++
+					}
+				}
+				if left[peerIP] != 0 || left[l.Host("hv2").IP] == 0 {
+					l.t.Errorf("rules left %v, want those of the other relay alone", left)
+				}
+				l.watch("hb")
+				l.session(l.Host("hb"))
+			})
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -47,9 +48,14 @@ type peerSet struct {
 	byName    map[string]*peer
 	byAddress map[ofproto.IPv4]*peer // where several share a host: any of them
 	byService map[endpoint]*peer
+	former    []*peer // that have left, and may still serve; who left last comes last
 }
 
-// newPeerSet makes a set. A peer that was known under the same name and address keeps its health and its viewers.
+// maxFormer bounds the peers that have left and are remembered for the viewers they still have.
+const maxFormer = maxRegistered
+
+// newPeerSet makes a set. A peer that was known under the same name and address keeps its health and its viewers; one that
+// had left and comes back, its viewers.
 func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *peerSet {
 	s := &peerSet{
 		byName: make(map[string]*peer), byAddress: make(map[ofproto.IPv4]*peer), byService: make(map[endpoint]*peer),
@@ -60,7 +66,37 @@ func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *p
 		s.order = append(s.order, n)
 		s.byName[p.Name], s.byAddress[p.Address], s.byService[endpoint{p.Address, p.Port}] = n, n, n
 	}
+	if known != nil {
+		s.remember(known.former)
+		s.remember(known.order)
+	}
 	return s
+}
+
+// remember adds those of a list that are not in the set to those who have left. Beyond maxFormer those who serve nobody are
+// forgotten first: a paused viewer of theirs may come back, but takes one place at most.
+func (s *peerSet) remember(list []*peer) {
+	for _, p := range list {
+		if now := s.byName[p.Name]; now == nil || !now.same(p.Peer) {
+			s.former = append(s.former, p)
+		}
+	}
+	spare := len(s.former) - maxFormer
+	s.former = slices.DeleteFunc(s.former, func(p *peer) bool {
+		if spare <= 0 || p.viewers.Load() > 0 {
+			return false
+		}
+		spare--
+		return true
+	})
+	if spare > 0 {
+		s.former = slices.Delete(s.former, 0, spare)
+	}
+}
+
+// same reports whether a peer is known under a name and address.
+func (p *peer) same(as stream.Peer) bool {
+	return p.Name == as.Name && p.Address == as.Address && p.Port == as.Port
 }
 
 func (s *peerSet) keep(p stream.Peer) *peer {
@@ -69,8 +105,12 @@ func (s *peerSet) keep(p stream.Peer) *peer {
 	if s == nil {
 		return n
 	}
-	if old := s.byName[p.Name]; old != nil && old.Address == p.Address && old.Port == p.Port {
+	if old := s.byName[p.Name]; old != nil && old.same(p) {
 		n.viewers, n.kbps, n.uplink, n.health, n.reports = old.viewers, old.kbps, old.uplink, old.health, old.reports
+		return n
+	}
+	if i := slices.IndexFunc(s.former, func(old *peer) bool { return old.same(p) }); i >= 0 {
+		n.viewers = s.former[i].viewers
 	}
 	return n
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
 )
 
 // Settings is what may change while the controller runs. All of it takes effect at once and together, for new connections;
@@ -27,11 +28,16 @@ type settings struct {
 	base     []flow.Rule // what every switch has
 }
 
-// Set replaces the settings. Services that came or went are told to every switch.
-func (c *Controller) Set(s Settings) {
+// Set replaces the settings. Services that came or went are told to every switch. The channel is closed by the next Set.
+func (c *Controller) Set(s Settings) (replaced <-chan struct{}) {
 	c.setMu.Lock()
 	defer c.setMu.Unlock()
 	c.swap(s)
+	if c.replaced != nil {
+		close(c.replaced)
+	}
+	c.replaced = make(chan struct{})
+	return c.replaced
 }
 
 // refresh makes the settings in force anew after a peer registered or left.
@@ -62,10 +68,34 @@ func (c *Controller) swap(s Settings) {
 			gone = append(gone, r.Key())
 		}
 	}
+	moved := next.peers.unlike(old.peers)
 	for _, t := range c.allTables() {
 		t.install(next.base, "", nil)
 		t.remove(gone)
+		if moved { // else it is not worth to look at every rule
+			t.drop(func(r flow.Rule) bool { return r.Cookie.Kind() == flow.KindHandsOff && !next.peers.handsOff(r) })
+		}
 	}
+}
+
+// unlike reports whether some peer of an older set has left, moved, or marks its packets otherwise.
+func (s *peerSet) unlike(old *peerSet) bool {
+	return slices.ContainsFunc(old.order, func(p *peer) bool {
+		now := s.byName[p.Name]
+		return now == nil || !now.same(p.Peer) || now.DSCP != p.DSCP
+	})
+}
+
+// handsOff reports whether a rule lets a relay's own connections pass that is still there. Under one that is not, a player on
+// its host would never be seen.
+func (s *peerSet) handsOff(r flow.Rule) bool {
+	for _, p := range s.order {
+		own := steer.HandsOff(p.Address, p.DSCP, stream.Tuple{Service: r.Match.NWDst, ServicePort: r.Match.TPDst}, topo.Hop{}, 0)
+		if own.Match.Normalized() == r.Match.Normalized() {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Controller) newSettings(s Settings, known *peerSet) *settings {
