@@ -98,7 +98,8 @@ type Controller struct {
 	seconds atomic.Int64 // the Unix time to within a probe round, for those who cannot afford a clock
 
 	topo       *topo.Store
-	setMu      sync.Mutex // one Set at a time
+	setMu      sync.Mutex    // one Set at a time
+	replaced   chan struct{} // closed by the next Set; under setMu
 	registered registry
 	now        atomic.Pointer[settings]
 	lobby      lobby

@@ -192,15 +192,24 @@ func (c *Controller) Changes(s Settings) []Change {
 }
 
 // Migrate resets the sessions that which names, with its reason, one every interval, so that their players dial again and
-// are decided anew. It returns when the last is done, or when the controller ends.
-func (c *Controller) Migrate(which func(stream.Tuple) (why string, ok bool), interval time.Duration) {
+// are decided anew. It returns when the last is done, or when the settings that it is for are replaced or the controller
+// ends: the rest is left alone then.
+func (c *Controller) Migrate(which func(stream.Tuple) (why string, ok bool), interval time.Duration, replaced <-chan struct{}) {
 	t := time.NewTicker(interval)
 	defer t.Stop()
-	for _, s := range c.sessionsWhere(func(s *session) bool { _, ok := which(s.Tuple); return ok }) {
+	list := c.sessionsWhere(func(s *session) bool { _, ok := which(s.Tuple); return ok })
+	for i, s := range list {
+		select {
+		case <-replaced:
+			c.log.WithField("sessions", len(list)-i).Info("a migration is given up: the settings have changed again")
+			return
+		default:
+		}
 		why, _ := which(s.Tuple)
 		s.reset("policy changed: " + why)
 		select {
 		case <-t.C:
+		case <-replaced:
 		case <-c.over:
 			return
 		}

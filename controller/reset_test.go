@@ -7,6 +7,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 // TestLateSegment has a segment of a connection that was reset come up after the RST went out: it is the end of that
@@ -15,7 +16,7 @@ func TestLateSegment(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		c := l.watch("hv1")
 		l.servedBy(c, "hv1", "hb")
-		l.c.Migrate(func(stream.Tuple) (string, bool) { return "a test", true }, time.Millisecond)
+		l.c.Migrate(func(stream.Tuple) (string, bool) { return "a test", true }, time.Millisecond, nil)
 		l.after(500 * time.Millisecond)
 		if c.Established() {
 			l.t.Fatal("the client was not reset")
@@ -112,6 +113,48 @@ func TestPublisherStays(t *testing.T) {
 		next.Peers[0].Ingest = true
 		if list := l.c.Changes(next); len(list) != 3 {
 			l.t.Errorf("%v, want all three where the peer takes publishers", list)
+		}
+	})
+}
+
+// TestMigrationIsGivenUp has the settings replaced while sessions are being reset for those before: the rest stay as they
+// are. A peer that registers meanwhile is no reason.
+func TestMigrationIsGivenUp(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		var viewers []*oftest.Conn
+		for range 5 {
+			viewers = append(viewers, l.watch("hv1"))
+		}
+		standing := func() (n int) {
+			for _, v := range viewers {
+				if v.Established() {
+					n++
+				}
+			}
+			return n
+		}
+		replaced := l.c.Set(l.c.Settings())
+		done := make(chan struct{})
+		go func() {
+			l.c.Migrate(func(stream.Tuple) (string, bool) { return "a test", true }, 10*time.Second, replaced)
+			close(done)
+		}()
+		l.after(5 * time.Second)
+		l.c.refresh()
+		l.after(10 * time.Second)
+		if n := standing(); n != 3 {
+			l.t.Fatalf("%d connections stand after 15 s, want two of five reset", n)
+		}
+		l.c.Set(l.c.Settings())
+		l.after(time.Millisecond)
+		select {
+		case <-done:
+		default:
+			l.t.Error("the migration goes on")
+		}
+		l.after(time.Minute)
+		if n := standing(); n != 3 {
+			l.t.Errorf("%d connections stand, want the three that did", n)
 		}
 	})
 }

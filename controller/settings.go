@@ -32,10 +32,10 @@ type settings struct {
 func (c *Controller) Set(s Settings) (replaced <-chan struct{}) {
 	c.setMu.Lock()
 	defer c.setMu.Unlock()
-	c.swap(s)
 	if c.replaced != nil {
 		close(c.replaced)
 	}
+	c.swap(s)
 	c.replaced = make(chan struct{})
 	return c.replaced
 }

@@ -160,6 +160,11 @@ func (j *joined) Moves(change api.PolicyChange) ([]api.Move, error) {
 	if err != nil {
 		return nil, err
 	}
+	return j.moves(s), nil
+}
+
+// moves are the sessions that would be served from elsewhere under s.
+func (j *joined) moves(s controller.Settings) []api.Move {
 	moves := []api.Move{}
 	for _, c := range j.Changes(s) {
 		moves = append(moves, api.Move{
@@ -167,22 +172,31 @@ func (j *joined) Moves(change api.PolicyChange) ([]api.Move, error) {
 			From: c.From, To: c.To, Reason: c.Reason,
 		})
 	}
-	return moves, nil
+	return moves
 }
 
 // migrateEvery paces a migration: each session that is ended dials again at once.
 const migrateEvery = 20 * time.Millisecond
 
 // Migrate implements api.Policies.
-func (j *joined) Migrate(moves []api.Move) {
+func (j *joined) Migrate(_ context.Context, change api.PolicyChange) ([]api.Move, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s, err := j.changed(change)
+	if err != nil {
+		return nil, err
+	}
+	moves := j.moves(s)
 	what := make(map[string]string, len(moves)) // client -> reason
 	for _, m := range moves {
 		what[m.Client+m.Dialed] = m.Reason
 	}
+	replaced := j.Set(s)
 	go j.Controller.Migrate(func(t stream.Tuple) (string, bool) {
 		reason, ok := what[endpoint(t.Client, t.ClientPort)+endpoint(t.Service, t.ServicePort)]
 		return reason, ok
-	}, migrateEvery)
+	}, migrateEvery, replaced)
+	return moves, nil
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -64,10 +64,20 @@ func TestPolicyOfServices(t *testing.T) {
 		}
 	}
 
+	if moves, err := c.Migrate(t.Context(), api.PolicyChange{Policy: "bypass"}); err != nil || moves == nil || len(moves) != 0 {
+		t.Errorf("a migration of nobody: %v, %v", moves, err)
+	}
+	if got := c.Policy().Policy; got != "bypass" {
+		t.Errorf("the policy after a migration is %s", got)
+	}
+
 	before := c.Policy()
 	for _, change := range []api.PolicyChange{{Policy: "fast"}, {Policy: "direct", Service: "none"}} {
 		if err := c.SetPolicy(t.Context(), change); !errors.Is(err, api.ErrInvalid) {
 			t.Errorf("%+v: %v, want it called invalid", change, err)
+		}
+		if _, err := c.Migrate(t.Context(), change); !errors.Is(err, api.ErrInvalid) {
+			t.Errorf("migrating to %+v: %v, want it called invalid", change, err)
 		}
 	}
 	if got := c.Policy(); !reflect.DeepEqual(got, before) {

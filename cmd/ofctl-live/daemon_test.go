@@ -64,7 +64,10 @@ func (f *fakeCore) SetPolicy(_ context.Context, c api.PolicyChange) error {
 }
 
 func (*fakeCore) Moves(api.PolicyChange) ([]api.Move, error) { return nil, nil }
-func (*fakeCore) Migrate([]api.Move)                         {}
+
+func (f *fakeCore) Migrate(ctx context.Context, c api.PolicyChange) ([]api.Move, error) {
+	return nil, f.SetPolicy(ctx, c)
+}
 
 func (*fakeCore) Streams() []api.Live     { return nil }
 func (*fakeCore) Switches() []api.Switch  { return nil }

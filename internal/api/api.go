@@ -7,7 +7,8 @@
 //	GET    /v1/switches, /v1/links, /v1/hosts, /v1/sessions, /v1/peers, /v1/streams, /v1/policy,
 //	       /v1/config
 //	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one;
-//	       ?dry_run=true answers which sessions would move, ?migrate=true ends those so that they dial again
+//	       ?dry_run=true answers which sessions would move, ?migrate=true ends those so that they dial again,
+//	                             until the policy or the configuration changes once more
 //	PUT    /v1/peers/{name}      a Registration, renewed before its time is over; DELETE to leave
 //	GET    /v1/upstream          ?app=live&key=a&relay=NAME: where that relay should pull that stream from
 //	POST   /hooks/nginx-rtmp     callbacks of an nginx-rtmp peer, told by its address or by ?relay=NAME
@@ -48,8 +49,9 @@ type Policies interface {
 	SetPolicy(context.Context, PolicyChange) error
 	// Moves returns the sessions that would be served from elsewhere if they began under the change. Nothing is changed.
 	Moves(PolicyChange) ([]Move, error)
-	// Migrate ends the sessions of moves, a few at a time, so that their players dial again. It does not wait.
-	Migrate([]Move)
+	// Migrate is SetPolicy, and ends the sessions that the change moves, a few at a time, so that their players dial again.
+	// It returns them and does not wait; the next change of any kind leaves the rest alone.
+	Migrate(context.Context, PolicyChange) ([]Move, error)
 }
 
 // A Registry takes relays that announce themselves.
@@ -181,18 +183,17 @@ func (o *Options) putPolicy(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	var moves []Move
-	if dryRun || migrate { // a look at every session
+	switch { // moves are a look at every session
+	case dryRun:
 		moves, err = o.Policies.Moves(change)
-	}
-	if err == nil && !dryRun {
+	case migrate:
+		moves, err = o.Policies.Migrate(r.Context(), change)
+	default:
 		err = o.Policies.SetPolicy(r.Context(), change)
 	}
 	if err != nil {
 		fail(w, err)
 		return
-	}
-	if migrate && !dryRun {
-		o.Policies.Migrate(moves)
 	}
 	out := PolicyChanged{Policy: o.Policies.Policy()}
 	if dryRun || migrate {

@@ -56,7 +56,10 @@ func (f *fake) Moves(c PolicyChange) ([]Move, error) {
 	return []Move{{Client: "10.0.0.3:4000", Dialed: "10.0.0.2:1935", From: "hb-relay", To: "cdn", Reason: "as asked"}}, nil
 }
 
-func (f *fake) Migrate(m []Move) { f.migrated = m }
+func (f *fake) Migrate(ctx context.Context, c PolicyChange) ([]Move, error) {
+	f.migrated, _ = f.Moves(c)
+	return f.migrated, f.SetPolicy(ctx, c)
+}
 
 func (f *fake) Register(name string, r Registration) (time.Duration, error) {
 	if name == "taken" {
