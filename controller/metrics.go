@@ -61,6 +61,11 @@ func (m *metrics) from(policy, source string) *servedMetrics {
 	return s
 }
 
+// carried counts the bytes of a source's session whose rule is gone.
+func (m *metrics) carried(source string, bytes uint64) {
+	m.bytes.WithLabelValues(source).Add(float64(bytes))
+}
+
 func newMetrics(reg prometheus.Registerer) *metrics {
 	opts := func(name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: "ofctl", Name: name, Help: help}
@@ -94,7 +99,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		flowErrors: counters("flow_errors_total", "Flow mods that a switch refused.", "kind"),
 		sessions:   gauges("sessions", "Connections to services with rules in place.", "policy", "source"),
 		decisions:  counters("decisions_total", "New connections decided.", "policy", "source"),
-		bytes:      counters("session_bytes_total", "Bytes that ended sessions carried on their client's switch.", "source"),
+		bytes:      counters("session_bytes_total", "Bytes that sessions' rules had carried on their client's switch when they went.", "source"),
 		forged:     counter("lldp_rejected_total", "Discovery packets that were not ours, not intact or not recent."),
 		conflicts:  counter("address_conflicts_total", "Times an IPv4 address was claimed by a second host."),
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),

@@ -23,6 +23,9 @@ func (d *datapath) removed(m *ofproto.FlowRemoved) {
 	if !cookie.Ours() {
 		return
 	}
+	if cookie.Kind() == flow.KindSession {
+		d.countBytes(m)
+	}
 	rule, wished := d.table.expired(flow.Key{Match: m.Match.Normalized(), Priority: m.Priority})
 	switch {
 	case !wished:
@@ -32,6 +35,54 @@ func (d *datapath) removed(m *ofproto.FlowRemoved) {
 	case cookie.Kind() == flow.KindSession:
 		d.sessionSilent(m.Match)
 	}
+}
+
+// countBytes counts what a session's rule on its client's switch has carried, for the source that served it.
+func (d *datapath) countBytes(m *ofproto.FlowRemoved) {
+	if source, ok := d.servedBy(m); ok {
+		d.c.metrics.carried(source, m.ByteCount)
+	}
+}
+
+// servedBy tells whose session a rule was of, if this is the switch of its client: the way back tells by itself, the way there
+// by the session. Those of a peer that has left, and whose session is not known any more, count for nobody.
+func (d *datapath) servedBy(m *ofproto.FlowRemoved) (source string, ok bool) {
+	now, snap := d.c.settings(), d.c.topo.Load()
+	from := endpoint{m.Match.NWSrc, m.Match.TPSrc}
+	_, service := now.services[from]
+	switch p := now.peers.byService[from]; {
+	case p != nil:
+		source = p.Name
+	case service:
+		source = stream.CDN
+	default:
+		return d.sessionOf(m)
+	}
+	if h, ok := snap.HostByIP(m.Match.NWDst); ok && h.At.DPID == d.dpid {
+		return source, true
+	}
+	for e := range now.services { // of a session that is turned, the way back is to the service, and on this switch only
+		if e.address == m.Match.NWDst {
+			return source, true
+		}
+	}
+	return "", false
+}
+
+// sessionOf finds the source of a session that is known, if this is its client's switch.
+func (d *datapath) sessionOf(m *ofproto.FlowRemoved) (source string, ok bool) {
+	t, ok := d.c.settings().tupleOf(flow.Rule{Match: m.Match, Cookie: flow.Cookie(m.Cookie)})
+	if !ok {
+		return "", false
+	}
+	s, ok := d.c.sessions.Load(t)
+	if !ok {
+		return "", false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.findEdge(d.c.topo.Load())
+	return s.Source.Name, len(s.plan.Steps) > 0 && s.plan.Edge() == d.dpid
 }
 
 // sessionSilent parks the session whose way there on its client's switch expired.
