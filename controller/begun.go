@@ -18,20 +18,24 @@ func (b *begun) add(s *session) { b.young = append(b.young, s) }
 // room makes room for one more session, and reports whether there is any: where the oldest has been heard of it stays, and
 // where there are too many of those, one that has fallen silent goes.
 func (b *begun) room() bool {
-	if len(b.young) < maxUnheard {
-		return true
-	}
-	switch oldest := b.young[0]; oldest.life() {
-	case unheard:
-		oldest.forget("its client never said a word, and others came")
-	case talking:
-		if !b.heardRoom() {
-			return false
+	for len(b.young) > 0 {
+		oldest := b.young[0]
+		life := oldest.life()
+		if life != over && len(b.young) < maxUnheard {
+			break
 		}
-		b.heard = append(b.heard, oldest)
+		switch life {
+		case unheard:
+			oldest.forget("its client never said a word, and others came")
+		case talking, silent:
+			if !b.heardRoom() {
+				return false
+			}
+			b.heard = append(b.heard, oldest)
+		}
+		b.young[0] = nil
+		b.young = b.young[1:]
 	}
-	b.young[0] = nil
-	b.young = b.young[1:]
 	return true
 }
 
@@ -60,7 +64,7 @@ func (b *begun) heardRoom() bool {
 type life uint8
 
 const (
-	unheard life = iota // its client has said nothing since its SYN
+	unheard life = iota // its client has said nothing since its SYN, whether its rules have expired or not
 	talking
 	silent // its rules have expired
 	over
@@ -72,10 +76,10 @@ func (s *session) life() life {
 	switch {
 	case s.state == ended:
 		return over
-	case s.state == parked:
-		return silent
 	case !s.heard:
 		return unheard
+	case s.state == parked:
+		return silent
 	}
 	return talking
 }

@@ -20,7 +20,8 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 	if relay, ok := d.ofRelay(); ok {
 		return d.handsOff(snap, relay)
 	}
-	if _, known := d.c.sessions.Load(d.tuple()); !known {
+	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
+	if s, known := d.c.sessions.Load(d.tuple()); !known || first && s.ISN != p.Seq {
 		switch {
 		case snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}):
 			return d.forward(snap) // its own switch decides; here it only passes
@@ -32,7 +33,6 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 			return d.forward(snap) // the last word of a connection that has ended
 		}
 	}
-	first := p.TCPFlags&(packet.SYN|packet.ACK|packet.RST|packet.FIN) == packet.SYN
 	var taken []endpoint
 	if first {
 		taken = d.taken()

@@ -290,6 +290,26 @@ func TestRoomForSessions(t *testing.T) {
 	})
 }
 
+// TestReusedPort has a host begin a connection from the same port again and again: what is remembered of those before does not
+// add up, and they count towards its share like others.
+func TestReusedPort(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.watch("hv1")
+		hv1, hs := l.Host("hv1"), l.Host("hs")
+		for n := range 2000 {
+			l.Switch("s1").Receive(3, packet.AppendTCP(nil, packet.TCP{
+				SrcMAC: hv1.MAC, DstMAC: hs.MAC, SrcIP: hv1.IP, DstIP: cdnIP, SrcPort: 5000, DstPort: 1935,
+				Seq: uint32(n), Flags: packet.SYN, Window: 1000,
+			}))
+			l.after(time.Millisecond)
+		}
+		d, _ := l.c.datapath(1)
+		if n := len(d.guard(3).begun.young); n > 3 {
+			l.t.Errorf("%d sessions of one port are remembered", n)
+		}
+	})
+}
+
 // TestStrangersOverLinks has packets come over a link from a host that nobody knows: they are sent on, and get no rule.
 func TestStrangersOverLinks(t *testing.T) {
 	inLab(t, line, func(l *lab) {

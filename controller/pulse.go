@@ -9,16 +9,21 @@ import (
 const (
 	pulseEvery = 20 * time.Millisecond
 	lagging    = 20 * time.Millisecond // behind the least round trip: one of the two does not keep up
+	leastFor   = time.Minute
 )
 
 // A pulse tells how far a switch and the daemon are behind each other while packets come: an echo request waits on the switch
 // behind all it was told before, and its answer behind all the packets that it has sent. Its zero value is ready. It is the
 // reading goroutine's.
 type pulse struct {
-	xid   uint32 // of the open request; 0 for none
-	sent  time.Time
-	lag   time.Duration // of the last answer
-	least time.Duration // round trip so far; 0 while unmeasured
+	xid  uint32 // of the open request; 0 for none
+	sent time.Time
+	lag  time.Duration // of the last answer
+
+	// The least round trips of the present span of leastFor and of the one before it, 0 while unmeasured: a channel that takes
+	// longer for good is the usual one after a while.
+	least, before time.Duration
+	since         time.Time // when the present span began
 }
 
 var pulseRequest ofproto.EchoRequest
@@ -36,7 +41,10 @@ func (p *pulse) answered(xid uint32, now time.Time) bool {
 	if p.xid == 0 || xid != p.xid {
 		return false
 	}
-	p.xid, p.lag = 0, now.Sub(p.sent)
+	p.xid, p.lag = 0, max(now.Sub(p.sent), 1) // 0 is unmeasured
+	if now.Sub(p.since) > leastFor {
+		p.before, p.least, p.since = p.least, 0, now
+	}
 	if p.least == 0 || p.lag < p.least {
 		p.least = p.lag
 	}
@@ -44,13 +52,16 @@ func (p *pulse) answered(xid uint32, now time.Time) bool {
 }
 
 // excess is how much longer than the least round trip the last answer took, or the one that is due takes by now. rtt is the
-// round trip as keepalive knows it.
+// round trip as keepalive knows it. Where none is known, nothing is late.
 func (p *pulse) excess(now time.Time, rtt time.Duration) time.Duration {
-	least := p.least
-	if rtt > 0 && (least == 0 || rtt < least) {
-		least = rtt
+	least := rtt
+	for _, l := range [...]time.Duration{p.least, p.before} {
+		if l > 0 && (least == 0 || l < least) {
+			least = l
+		}
 	}
 	switch {
+	case least == 0:
 	case p.xid != 0:
 		return now.Sub(p.sent) - least
 	case now.Sub(p.sent) < strainFor:
