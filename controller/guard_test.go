@@ -188,8 +188,8 @@ func TestLag(t *testing.T) {
 		})
 		send(10_000, 4000)
 		was := l.metric("ofctl_packet_ins_dropped_total")
-		if was == 0 || l.metric("ofctl_overloads_total") != 1 {
-			l.t.Errorf("%v dropped, %v overloads, want some and one", was, l.metric("ofctl_overloads_total"))
+		if n := l.metric("ofctl_overloads_total"); was == 0 || n < 1 || n > 2 { // one a second: meanwhile its port is quenched
+			l.t.Errorf("%v dropped, %v overloads in two seconds, want some and one or two", was, n)
 		}
 		sw.Intercept(nil)
 		l.after(2 * time.Second)
@@ -296,13 +296,15 @@ func TestReusedPort(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		l.watch("hv1")
 		hv1, hs := l.Host("hv1"), l.Host("hs")
-		for n := range 2000 {
-			l.Switch("s1").Receive(3, packet.AppendTCP(nil, packet.TCP{
-				SrcMAC: hv1.MAC, DstMAC: hs.MAC, SrcIP: hv1.IP, DstIP: cdnIP, SrcPort: 5000, DstPort: 1935,
-				Seq: uint32(n), Flags: packet.SYN, Window: 1000,
-			}))
-			l.after(time.Millisecond)
-		}
+		l.atOnce(func() { // before there is a rule
+			for n := range 2000 {
+				l.Switch("s1").Receive(3, packet.AppendTCP(nil, packet.TCP{
+					SrcMAC: hv1.MAC, DstMAC: hs.MAC, SrcIP: hv1.IP, DstIP: cdnIP, SrcPort: 5000, DstPort: 1935,
+					Seq: uint32(n), Flags: packet.SYN, Window: 1000,
+				}))
+			}
+		})
+		l.after(time.Second)
 		d, _ := l.c.datapath(1)
 		if n := len(d.guard(3).begun.young); n > 3 {
 			l.t.Errorf("%d sessions of one port are remembered", n)
