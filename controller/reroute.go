@@ -73,16 +73,16 @@ func (c *Controller) replan(match func(*session) bool) {
 		}
 		s.mu.Unlock()
 	}
-	snap := c.topo.Load()
 	for _, s := range hit {
-		s.replan(snap)
+		s.replan()
 	}
 }
 
-func (s *session) replan(snap *topo.Snapshot) {
+// replan looks at the network as it is now: another link may have gone while others' sessions were moved off the first.
+func (s *session) replan() {
 	s.mu.Lock()
 	old := s.plan
-	next, err := steer.Session(&s.Session, snap, s.c.idleSeconds())
+	next, err := steer.Session(&s.Session, s.c.topo.Load(), s.c.idleSeconds())
 	s.cutOff = err != nil
 	if err != nil || s.state != active {
 		s.mu.Unlock()
