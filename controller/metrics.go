@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -9,8 +11,9 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-// metrics is what the controller counts. Labels are bounded: policies, sources and kinds come from the configuration, and
-// a switch's series go with its connection.
+// metrics is what the controller counts. Labels are bounded: policies and kinds come from the configuration, a switch's
+// series go with its connection, and those of a source that has left, which may have registered under any name, once
+// nobody is served from there any more.
 type metrics struct {
 	install    *prometheus.HistogramVec // by policy
 	packetIns  *prometheus.CounterVec   // by dpid
@@ -34,6 +37,7 @@ type metrics struct {
 
 	mu      sync.RWMutex
 	served  map[served]*servedMetrics
+	sources map[string]struct{}            // that have series
 	seconds map[string]prometheus.Observer // of install, by policy
 }
 
@@ -44,6 +48,53 @@ type served struct{ policy, source string }
 type servedMetrics struct {
 	sessions  prometheus.Gauge
 	decisions prometheus.Counter
+	active    atomic.Int64 // what sessions shows
+}
+
+// active counts n sessions more as active. While it does so the series cannot be forgotten.
+func (m *metrics) active(policy, source string, n int) {
+	for {
+		s := m.from(policy, source)
+		m.mu.RLock()
+		still := m.served[served{policy, source}] == s
+		if still {
+			s.active.Add(int64(n))
+			s.sessions.Add(float64(n))
+		}
+		m.mu.RUnlock()
+		if still {
+			return
+		}
+	}
+}
+
+// forgetSources drops the series of the sources that are not known and serve nobody.
+func (m *metrics) forgetSources(known func(source string) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	serving := make(map[string]bool)
+	for k, s := range m.served {
+		if s.active.Load() > 0 {
+			serving[k.source] = true
+		}
+	}
+	for source := range m.sources {
+		if known(source) || serving[source] {
+			continue
+		}
+		delete(m.sources, source)
+		maps.DeleteFunc(m.served, func(k served, _ *servedMetrics) bool { return k.source == source })
+		label := prometheus.Labels{"source": source}
+		m.sessions.DeletePartialMatch(label)
+		m.decisions.DeletePartialMatch(label)
+		m.bytes.DeletePartialMatch(label)
+		m.resets.DeletePartialMatch(label)
+	}
+}
+
+// known reports whether sessions may be served from a source that is in the settings.
+func (s *settings) known(source string) bool {
+	return source == stream.CDN || s.peers.byName[source] != nil
 }
 
 func (m *metrics) from(policy, source string) *servedMetrics {
@@ -54,15 +105,24 @@ func (m *metrics) from(policy, source string) *servedMetrics {
 	if ok {
 		return s
 	}
-	s = &servedMetrics{m.sessions.WithLabelValues(policy, source), m.decisions.WithLabelValues(policy, source)}
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s, ok := m.served[k]; ok {
+		return s
+	}
+	s = &servedMetrics{
+		sessions: m.sessions.WithLabelValues(policy, source), decisions: m.decisions.WithLabelValues(policy, source),
+	}
 	m.served[k] = s
-	m.mu.Unlock()
+	m.sources[source] = struct{}{}
 	return s
 }
 
 // carried counts the bytes of a source's session whose rule is gone.
 func (m *metrics) carried(source string, bytes uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sources[source] = struct{}{}
 	m.bytes.WithLabelValues(source).Add(float64(bytes))
 }
 
@@ -83,7 +143,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts(opts(name, help)), labels)
 	}
 	m := &metrics{
-		served: make(map[served]*servedMetrics), seconds: make(map[string]prometheus.Observer),
+		served: make(map[served]*servedMetrics), sources: make(map[string]struct{}), seconds: make(map[string]prometheus.Observer),
 		install: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "ofctl", Name: "flow_install_duration_seconds",
 			Help:    "From the first flow mod written to the barrier reply that confirms them all.",
@@ -116,6 +176,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // expect shows the series that the settings can give rise to, at 0: an absent one would look like a broken scrape.
 func (m *metrics) expect(s *settings) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, peer := range s.peers.order {
+		m.sources[peer.Name] = struct{}{}
+	}
 	policies := []Policy{s.Policy}
 	for _, p := range s.ByService {
 		policies = append(policies, p)

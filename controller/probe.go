@@ -67,7 +67,7 @@ func (c *Controller) probe(now time.Time) {
 // probeThrough probes when only some switches have not been asked lately: whose place is unknown is asked for there.
 func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 	snap := c.topo.Load()
-	for _, ip := range c.probedHosts() {
+	for _, ip := range c.settings().probedHosts() {
 		c.probeHost(snap, ip, switches)
 	}
 	for _, p := range c.settings().peers.order {
@@ -78,7 +78,7 @@ func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 	}
 }
 
-func (c *Controller) probedHosts() []ofproto.IPv4 {
+func (s *settings) probedHosts() []ofproto.IPv4 {
 	seen := make(map[ofproto.IPv4]bool)
 	var list []ofproto.IPv4
 	add := func(ip ofproto.IPv4) {
@@ -87,10 +87,10 @@ func (c *Controller) probedHosts() []ofproto.IPv4 {
 			list = append(list, ip)
 		}
 	}
-	for _, s := range c.settings().Services {
-		add(s.Address)
+	for _, svc := range s.Services {
+		add(svc.Address)
 	}
-	for _, p := range c.settings().peers.order {
+	for _, p := range s.peers.order {
 		add(p.Address)
 	}
 	return list
@@ -142,6 +142,18 @@ func (w *prober) ask(ip ofproto.IPv4, now time.Time) uint32 {
 	maps.DeleteFunc(h.sent, func(_ uint32, sent time.Time) bool { return now.Sub(sent) > maxProbeAge })
 	h.sent[w.asks] = now
 	return w.asks
+}
+
+// forget drops what was asked of addresses and peers that are not asked any more.
+func (w *prober) forget(now *settings) {
+	asked := make(map[ofproto.IPv4]bool)
+	for _, ip := range now.probedHosts() {
+		asked[ip] = true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.hosts, func(ip ofproto.IPv4, _ *hostProbe) bool { return !asked[ip] })
+	maps.DeleteFunc(w.peers, func(e endpoint, _ *peerProbe) bool { return now.peers.byService[e] == nil })
 }
 
 // answered returns the host's one-way delay by this and the last few answers, less the control channel's round trip.

@@ -206,6 +206,7 @@ func (c *Controller) housekeep(now time.Time) {
 		s.endCopying()
 	}
 	c.forgetSwitches(now)
+	c.forgetPeers(c.settings())
 	c.warnings.settle(c.log, now)
 	if n := c.topo.ExpireHosts(now.Add(-hostMemory)); n > 0 {
 		c.log.WithField("hosts", n).Info("silent hosts forgotten")

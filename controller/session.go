@@ -335,12 +335,11 @@ func (s *session) park() {
 // setState keeps the gauge true. Under mu.
 func (s *session) setState(next sessionState) {
 	if (s.state == active) != (next == active) {
-		g := s.c.metrics.from(s.Policy, s.Source.Name).sessions
-		if next == active {
-			g.Inc()
-		} else {
-			g.Dec()
+		n := 1
+		if next != active {
+			n = -1
 		}
+		s.c.metrics.active(s.Policy, s.Source.Name, n)
 	}
 	s.state = next
 }

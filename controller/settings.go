@@ -69,6 +69,9 @@ func (c *Controller) swap(s Settings) {
 		}
 	}
 	moved := next.peers.unlike(old.peers)
+	if moved {
+		c.forgetPeers(next)
+	}
 	for _, t := range c.allTables() {
 		t.install(next.base, "", nil)
 		t.remove(gone)
@@ -76,6 +79,12 @@ func (c *Controller) swap(s Settings) {
 			t.drop(func(r flow.Rule) bool { return r.Cookie.Kind() == flow.KindHandsOff && !next.peers.handsOff(r) })
 		}
 	}
+}
+
+// forgetPeers drops what is kept of each peer apart from its settings, of those that are not in the settings any more.
+func (c *Controller) forgetPeers(now *settings) {
+	c.metrics.forgetSources(now.known)
+	c.probes.forget(now)
 }
 
 // unlike reports whether some peer of an older set has left, moved, or marks its packets otherwise.
