@@ -244,8 +244,8 @@ func (a *audience) countFlowMods() (sofar func() map[flow.Kind]int) {
 	}
 }
 
-// swapPolicies changes the policy to and fro. A late packet once may be the machine's doing, half of the times it is not. What
-// is promised, 100 ms and 10 ms, does not hold yet: docs/performance.md says why. This only tells, and finds what is far off.
+// swapPolicies changes the policy to and fro. A late packet once may be the machine's doing, half of the times it is not: what is
+// promised, 100 ms and 10 ms, holds for the median.
 func swapPolicies(t *testing.T, d *daemon, p *prober) {
 	t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // a connection kept may just be closing
@@ -272,10 +272,10 @@ func swapPolicies(t *testing.T, d *daemon, p *prober) {
 	}
 	t.Logf("a change of policy: %v at the median, %v at most; the slowest packet-in meanwhile %v and %v, without a change %v and %v",
 		median(took), slices.Max(took), median(slowest), slices.Max(slowest), median(usual), slices.Max(usual))
-	if m := median(took); m > 10*time.Second {
+	if m := median(took); m > 100*time.Millisecond {
 		t.Errorf("a change of policy takes %v", m)
 	}
-	if late := median(slowest) - median(usual); late > time.Second {
+	if late := median(slowest) - median(usual); late > 10*time.Millisecond {
 		t.Errorf("during a change of policy packet-ins are served %v later", late)
 	}
 }
