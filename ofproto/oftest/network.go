@@ -154,7 +154,7 @@ func (n *Network) plug(a, b end, delay time.Duration) *Wire {
 	w := &Wire{n: n, ends: [2]end{a, b}, delay: delay, up: true}
 	for _, e := range w.ends {
 		if e.sw != nil {
-			e.sw.ensurePort(e.port)
+			defer e.sw.ensurePort(e.port)() // told once the wire is there: whoever hears of a port may use it at once
 		}
 	}
 	n.mu.Lock()

@@ -43,15 +43,23 @@ func (s *Switch) AddPort(no ofproto.Port) {
 	s.reportPort(ofproto.PortAdded, s.addPort(no))
 }
 
-// ensurePort adds a port unless it is there.
-func (s *Switch) ensurePort(no ofproto.Port) {
+// ensurePort adds a port unless it is there, and gives it a link. What it returns reports that, once the caller wants it known.
+func (s *Switch) ensurePort(no ofproto.Port) (report func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.port(no); p == nil {
-		s.reportPort(ofproto.PortAdded, s.addPort(no))
-	} else if p.State&ofproto.PortLinkDown != 0 {
+	p, reason := s.port(no), ofproto.PortModified
+	switch {
+	case p == nil:
+		p, reason = s.addPort(no), ofproto.PortAdded
+	case p.State&ofproto.PortLinkDown != 0:
 		p.State &^= ofproto.PortLinkDown
-		s.reportPort(ofproto.PortModified, p)
+	default:
+		return func() {}
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reportPort(reason, p)
 	}
 }
 
