@@ -3,6 +3,7 @@ package arch
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -152,12 +154,34 @@ func startDaemon(t *testing.T, binary string, args ...string) (api string) {
 	}
 }
 
-// endsWell runs a server that has no address to ask for a moment, and ends it.
+// endsWell runs a server that has no address to ask until it says that it listens, and ends it.
 func endsWell(t *testing.T, binary string, args ...string) {
 	t.Helper()
 	cmd := start(t, binary, args...)
-	time.Sleep(500 * time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(fmt.Sprint(cmd.Stderr), "listens"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never listens:\n%s", cmd.Stderr)
+		}
+	}
 	end(t, cmd)
+}
+
+// A said is what a process has said so far.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 func start(t *testing.T, name string, args ...string) *exec.Cmd {
@@ -166,7 +190,7 @@ func start(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = root
-	cmd.Stderr = new(bytes.Buffer)
+	cmd.Stderr = new(said)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
