@@ -13,27 +13,34 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/rtmp"
 )
 
-// TestPace sends 300 kB at 300 kB/s, and the same again once the bound is lifted.
-func TestPace(t *testing.T) {
+// loopback is a TCP connection, both of whose ends close with the test.
+func loopback(t *testing.T, by net.Dialer) (client, server net.Conn) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	client, err = by.DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	server, err = l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	return client, server
+}
+
+// TestPace sends 300 kB at 300 kB/s, and the same again once the bound is lifted.
+func TestPace(t *testing.T) {
 	// Segments as on Ethernet: the kernel lets ten go unpaced, and on loopback they have 64 kB.
 	short := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		return setOption(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1400) })
 	}}
-	client, err := short.DialContext(t.Context(), "tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	server, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
+	client, server := loopback(t, short)
 	const size = 300_000
 	r := newReceiver(server)
 	r.opening = false
