@@ -24,6 +24,7 @@ var relayFlags = map[string]string{
 	"controller":      "relay.controller",
 	"upstream":        "relay.upstream",
 	"push":            "relay.push",
+	"ingest":          "relay.ingest",
 	"dscp":            "relay.dscp",
 	"queue":           "relay.queue",
 	"keep":            "relay.keep",
@@ -84,6 +85,7 @@ It runs until SIGTERM, takes no more viewers then, and gives those that are ther
 	f.Int("max-viewers", 0, "at a time (default no bound)")
 	f.Int("max-kbps", 0, "kbit/s that it may send, told to the controller (default no bound)")
 	f.Int("max-per-address", 0, "connections from one address (default no bound)")
+	f.Bool("ingest", false, "let the controller send publishers here; needs --push")
 	f.Int("dscp", 0, "mark of the connections to upstreams, 1 to 63 (default none)")
 	f.StringArray("publish-allow", nil, "`PREFIX` that publishers must come from, repeatable (default all)")
 	f.StringArray("publish-token", nil, "`TOKEN`, one of which publishers must give as ?token=, repeatable (default none)")
@@ -107,7 +109,7 @@ func runRelay(ctx context.Context, cfg *config.Config, logTo io.Writer) error {
 	}
 	r, err := relay.New(relay.Options{
 		Listen: c.Listen, HTTP: c.HTTP, Name: name, Advertise: c.Advertise,
-		Upstream: c.Upstream, Push: c.Push, DSCP: c.DSCP, Controller: c.Controller,
+		Upstream: c.Upstream, Push: c.Push, Ingest: c.Ingest, DSCP: c.DSCP, Controller: c.Controller,
 		Join: relay.Join(c.Join), Queue: c.Queue, Keep: c.Keep, Stall: c.Stall, Idle: c.Idle, Drain: c.Drain,
 		MaxViewers: c.MaxViewers, MaxKbps: c.MaxKbps, PerAddress: c.MaxPerAddress,
 		Publish: relay.PublishOptions{Allow: c.Publish.Allow, Tokens: c.Publish.Tokens},

@@ -134,6 +134,7 @@ type Relay struct {
 	Controller string   `yaml:"controller"` // http://HOST:PORT of the ofctl-live to register with; empty: none
 	Upstream   []string `yaml:"upstream"`   // rtmp://HOST[:PORT]/APP to pull from, best first; empty: ask the controller
 	Push       []string `yaml:"push"`       // rtmp:// addresses that local publishers are pushed to
+	Ingest     bool     `yaml:"ingest"`     // told to the controller: it may send publishers here; needs Push
 	DSCP       int      `yaml:"dscp"`       // marks the connections to upstreams, 1 to 63; 0: none
 
 	Join  string        `yaml:"join"`  // gop or live

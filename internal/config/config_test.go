@@ -141,6 +141,7 @@ func TestErrors(t *testing.T) {
 		{"pins of nobody", "controller: {tls: {cert: a, key: b, pins: {a: 1}}}", `controller.tls.pins: of no use without client_ca`},
 		{"level", "log: {level: inf}", `f.yaml:1: log.level: unknown level "inf"; did you mean "info"?`},
 		{"relay upstream", "relay: {upstream: 10.0.0.2/live}", `relay.upstream[0]: "10.0.0.2/live" is not an address of the form rtmp://`},
+		{"relay ingest", "relay: {ingest: true}", `f.yaml:1: relay.ingest: of no use without push`},
 		{"relay mark", "relay: {dscp: 64}", `relay.dscp: 64 is not a mark`},
 		{"relay range", "relay: {publish: {allow: [10.0.0.0/40]}}", `relay.publish.allow[0]: "10.0.0.0/40" is neither an IP address nor`},
 		{"relay token", "relay: {publish: {tokens: ['']}}", `relay.publish.tokens[0]: an empty token`},

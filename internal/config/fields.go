@@ -90,6 +90,7 @@ func (r *Relay) fields() setter {
 		"controller":      scalar(&r.Controller, text),
 		"upstream":        words(&r.Upstream),
 		"push":            words(&r.Push),
+		"ingest":          scalar(&r.Ingest, yesNo),
 		"dscp":            scalar(&r.DSCP, count),
 		"join":            scalar(&r.Join, text),
 		"queue":           scalar(&r.Queue, duration),

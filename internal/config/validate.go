@@ -135,6 +135,9 @@ func (v *validator) relay(r *Relay) {
 	}
 	v.urls("relay.upstream", r.Upstream)
 	v.urls("relay.push", r.Push)
+	if r.Ingest && len(r.Push) == 0 {
+		v.fail("relay.ingest", "of no use without push: what is published here would never be at the service's own node")
+	}
 	if r.DSCP < 0 || r.DSCP > 63 {
 		v.fail("relay.dscp", "%d is not a mark, 1 to 63, nor 0 for none", r.DSCP)
 	}

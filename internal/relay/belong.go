@@ -27,6 +27,7 @@ type peerReport struct {
 	MaxKbps    int            `json:"max_kbps"`
 	Viewers    int            `json:"viewers"`
 	Draining   bool           `json:"draining"`
+	Ingest     bool           `json:"ingest"`
 	DSCP       int            `json:"dscp"`
 	Streams    []streamReport `json:"streams"`
 }
@@ -103,7 +104,7 @@ func (r *Relay) describe() (peerReport, error) {
 	}
 	p := peerReport{
 		Address: at.Addr(), Port: at.Port(), MaxViewers: r.o.MaxViewers, MaxKbps: r.o.MaxKbps,
-		Draining: r.draining.Load(), DSCP: r.o.DSCP, Streams: []streamReport{},
+		Draining: r.draining.Load(), Ingest: r.o.Ingest, DSCP: r.o.DSCP, Streams: []streamReport{},
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -65,7 +65,10 @@ func TestControllerNamesTheUpstream(t *testing.T) {
 	first := startRelay(t, relay.Options{Name: "first", Upstream: []string{"rtmp://" + origin.address}})
 	c := newController(t)
 	c.name("rtmp://" + first.address + "/live")
-	edge := startRelay(t, relay.Options{Name: "edge", Controller: c.URL, Advertise: "10.0.0.1", MaxViewers: 9, MaxKbps: 5000, DSCP: 10})
+	edge := startRelay(t, relay.Options{
+		Name: "edge", Controller: c.URL, Advertise: "10.0.0.1", MaxViewers: 9, MaxKbps: 5000, DSCP: 10,
+		Ingest: true, Push: []string{"rtmp://" + origin.address},
+	})
 	w := watch(t, edge.address, "a")
 	p := newPublisher(t, origin.address, "a")
 	p.frames(1, 0)
@@ -88,7 +91,7 @@ func TestControllerNamesTheUpstream(t *testing.T) {
 		t.Errorf("asked %s", asked)
 	}
 	if last["name"] != "edge" || last["address"] != "10.0.0.1" || last["port"] != 1935.0 || last["max_viewers"] != 9.0 ||
-		last["max_kbps"] != 5000.0 || last["dscp"] != 10.0 || last["viewers"] != 1.0 || last["draining"] != false {
+		last["max_kbps"] != 5000.0 || last["dscp"] != 10.0 || last["ingest"] != true || last["viewers"] != 1.0 || last["draining"] != false {
 		t.Errorf("report %v", last)
 	}
 	streams := last["streams"].([]any)

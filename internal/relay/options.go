@@ -31,6 +31,7 @@ type Options struct {
 
 	Upstream []string // rtmp://HOST[:PORT][/APP], best first: where streams come from that are not published here
 	Push     []string // likewise: where streams go to that are published here
+	Ingest   bool     // told to the controller: it may send publishers here. Needs Push
 	DSCP     int      // marks the connections to upstreams, 0 to 63; zero leaves them unmarked
 
 	Controller string // base URL of ofctl-live's HTTP API; empty: a plain relay
@@ -113,6 +114,9 @@ func (o Options) withDefaults() (Options, error) {
 			bad("advertise: %w", err)
 		}
 		o.Advertise = at.String()
+	}
+	if o.Ingest && len(o.Push) == 0 {
+		bad("ingest: without push, what is published here would never be at the service's own node")
 	}
 	if o.Join != JoinGOP && o.Join != JoinLive {
 		bad("join %q: want %s or %s", o.Join, JoinGOP, JoinLive)

@@ -204,8 +204,8 @@ func TestIdleStreamEnds(t *testing.T) {
 }
 
 func TestOptionsAreJudgedTogether(t *testing.T) {
-	_, err := relay.New(relay.Options{Listen: []string{"nowhere"}, Upstream: []string{"http://x"}, Join: "soon", DSCP: 64, Controller: "x"})
-	for _, part := range []string{"nowhere", "http://x", "soon", "64", "controller", "advertise"} {
+	_, err := relay.New(relay.Options{Listen: []string{"nowhere"}, Upstream: []string{"http://x"}, Join: "soon", DSCP: 64, Controller: "x", Ingest: true})
+	for _, part := range []string{"nowhere", "http://x", "soon", "64", "controller", "advertise", "ingest"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error does not mention %q: %v", part, err)
 		}

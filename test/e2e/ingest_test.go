@@ -9,8 +9,9 @@ import (
 )
 
 // A broadcaster dials the CDN with plain ffmpeg. A peer that takes no publishers refuses it; from then on the controller
-// knows what it is, and sends it to the one that does, on its own edge. That one pushes the stream to the CDN and serves
-// the viewers near it; those of the other edge are served by their own peer, which pulls it from the CDN once.
+// knows what it is, and sends it to the one that does, on its own edge, which has registered by itself. That one pushes the
+// stream to the CDN and serves the viewers near it; those of the other edge are served by their own peer, which pulls it from
+// the CDN once.
 func TestIngest(t *testing.T) {
 	t.Parallel()
 	f := newLab(t).fabric(15 * time.Millisecond)
@@ -20,12 +21,13 @@ func TestIngest(t *testing.T) {
 	for i := range 4 {
 		viewers = append(viewers, f.host(fmt.Sprintf("v%d", i+1), fmt.Sprintf("10.0.0.%d", 21+i), f.edges[i/2]))
 	}
+	f.manage(p1)
 	d := f.daemon(`
 policy: bypass
+http: 0.0.0.0:9653
 services:
   - {name: cdn, address: 10.0.0.2, port: 1935}
 peers:
-  - {name: p1, address: 10.0.0.11, port: 1935, ingest: true}
   - {name: p2, address: 10.0.0.12, port: 1935}
 bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is there, and less than two
 `)
@@ -37,7 +39,8 @@ bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is the
 	if err := refused.wait(patience); err != nil || refused.err == nil {
 		t.Fatalf("p2 takes no publishers, and ffmpeg ended with: %v %v", err, refused.err)
 	}
-	p1.relay("--upstream", "rtmp://10.0.0.2/live", "--push", "rtmp://10.0.0.2/live")
+	p1.relay("--controller", "http://"+daemonAddress+":9653", "--name", "p1", "--advertise", p1.ip,
+		"--push", "rtmp://10.0.0.2/live", "--ingest")
 	d.healthy("p1")
 
 	took := f.cdn.received()
