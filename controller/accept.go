@@ -56,8 +56,15 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 		return
 	}
 	defer c.untrack(nc)
+	begin := c.present.now()
 	_ = nc.SetReadDeadline(time.Now().Add(c.o.HandshakeTimeout))
-	conn := ofproto.NewConn(&opening{Conn: nc}, ofproto.ConnOptions{FirstRead: firstRead, WriteTimeout: writeTimeout, Now: time.Now})
+	more := func() time.Time {
+		if left := c.o.HandshakeTimeout - c.present.now().Sub(begin); left > 0 {
+			return time.Now().Add(max(left, beatEvery))
+		}
+		return time.Time{}
+	}
+	conn := ofproto.NewConn(&opening{Conn: nc, more: more}, ofproto.ConnOptions{FirstRead: firstRead, WriteTimeout: writeTimeout, Now: time.Now})
 	d, early, err := c.shakeHands(conn, func(id ofproto.DPID) error { return c.o.Admit(nc, id) }, log)
 	settled()
 	if err != nil {

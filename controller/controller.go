@@ -93,8 +93,9 @@ type Controller struct {
 	o       Options
 	log     logrus.FieldLogger
 	metrics *metrics
-	secret  []byte       // keys the digest in discovery packets
-	epoch   time.Time    // zero of the timestamps in them
+	secret  []byte    // keys the digest in discovery packets
+	epoch   time.Time // zero of the timestamps in them
+	present *presence
 	seconds atomic.Int64 // the Unix time to within a probe round, for those who cannot afford a clock
 
 	topo       *topo.Store
@@ -138,7 +139,7 @@ func New(o Options) (*Controller, error) {
 		return nil, err
 	}
 	c := &Controller{
-		o: o, log: o.Log, metrics: newMetrics(o.Registerer), secret: make([]byte, 32), epoch: time.Now(),
+		o: o, log: o.Log, metrics: newMetrics(o.Registerer), secret: make([]byte, 32), epoch: time.Now(), present: newPresence(time.Now()),
 		topo: topo.NewStore(), switches: make(map[ofproto.DPID]*datapath), tables: make(map[ofproto.DPID]*installer),
 		conns: make(map[net.Conn]struct{}), left: make(map[ofproto.DPID]time.Time),
 		diary: diary{log: o.Log}, over: make(chan struct{}),
@@ -158,6 +159,7 @@ func (c *Controller) Run(ctx context.Context, listeners ...net.Listener) error {
 	for _, l := range listeners {
 		g.Go(func() error { return c.accept(ctx, g, l) })
 	}
+	g.Go(func() error { return c.every(ctx, beatEvery, c.present.beat) })
 	g.Go(func() error { return c.every(ctx, c.o.EchoInterval, c.keepAlive) })
 	g.Go(func() error { return c.every(ctx, c.o.LLDPInterval, c.discover) })
 	g.Go(func() error { return c.every(ctx, c.o.ProbeInterval, c.probe) })

@@ -28,6 +28,7 @@ type datapath struct {
 	xid      atomic.Uint32
 	table    *installer
 	echo     echoes
+	awaited  awaited
 	auditing tableRead     // of the whole table
 	metering tableRead     // of the sessions
 	kicked   chan struct{} // others wrote to the connection: flush it
@@ -143,7 +144,7 @@ func (d *datapath) run(early [][]byte) error {
 // packets, which may be thousands; within each group the switch's order is kept.
 func (d *datapath) handleBatch(batch [][]byte) error {
 	now := time.Now()
-	rtt := d.echo.heard(now)
+	rtt := d.echo.heard(d.c.present.at(now))
 	d.now = now
 	d.busy.Store(true)
 	defer d.busy.Store(false)

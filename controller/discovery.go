@@ -24,8 +24,8 @@ type linkWatch struct {
 
 type heardLink struct {
 	to  topo.Point
-	at  time.Time
-	age leastOf // of discovery packets on arrival, control channels included
+	at  time.Time // when it was heard, by the daemon's presence
+	age leastOf   // of discovery packets on arrival, control channels included
 }
 
 // leastOf is the least of the last few measurements: queues only ever add. What is to be subtracted from it is so
@@ -53,22 +53,22 @@ func (c *Controller) discover(now time.Time) {
 	for _, d := range c.up() {
 		d.discover()
 	}
-	for _, from := range c.links.expire(now, linkMisses*c.o.LLDPInterval, c.isUp) {
+	for _, from := range c.links.expire(c.present.at(now), linkMisses*c.o.LLDPInterval, c.isUp) {
 		c.cut(from, "no discovery packet came over it any more")
 	}
 }
 
 // expire forgets the links that have been silent for too long. One whose end is not connected cannot be heard, and is left alone:
 // it carries traffic without a controller as well as with one.
-func (w *linkWatch) expire(now time.Time, silence time.Duration, isUp func(ofproto.DPID) bool) (gone []topo.Point) {
+func (w *linkWatch) expire(seen time.Time, silence time.Duration, isUp func(ofproto.DPID) bool) (gone []topo.Point) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for from, l := range w.heard {
 		if !isUp(from.DPID) || !isUp(l.to.DPID) {
-			l.at = now // once it is back, it has time to be heard
+			l.at = seen // once it is back, it has time to be heard
 			continue
 		}
-		if now.Sub(l.at) > silence {
+		if seen.Sub(l.at) > silence {
 			gone = append(gone, from)
 			delete(w.heard, from)
 		}
@@ -111,7 +111,7 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	if !ok || from == to {
 		return
 	}
-	delay := positive(c.links.hear(from, to, time.Now(), age) - (sender.echo.roundTrip()+d.echo.roundTrip())/2)
+	delay := positive(c.links.hear(from, to, c.present.now(), age) - (sender.echo.roundTrip()+d.echo.roundTrip())/2)
 	if c.topo.SetLink(from, to, delay) {
 		d.sparingly("link up").WithField("from", from).WithField("to", to).WithField("delay", delay.Round(time.Microsecond)).Info("link up")
 		c.becameLink(from, to)
@@ -134,7 +134,7 @@ func (w *linkWatch) first(from topo.Point, timestamp int64) bool {
 }
 
 // hear notes a discovery packet and returns the least age of the last few.
-func (w *linkWatch) hear(from, to topo.Point, now time.Time, age time.Duration) time.Duration {
+func (w *linkWatch) hear(from, to topo.Point, seen time.Time, age time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l, ok := w.heard[from]
@@ -145,7 +145,7 @@ func (w *linkWatch) hear(from, to topo.Point, now time.Time, age time.Duration) 
 		}
 		w.heard[from] = l
 	}
-	l.at = now
+	l.at = seen
 	return l.age.add(age)
 }
 

@@ -274,11 +274,14 @@ func indispensable(k flow.Kind) bool {
 	return false
 }
 
-// overdue reports whether a barrier has been out since before a time: the switch takes what is sent, and does not act.
-func (t *installer) overdue(before time.Time) bool {
+// oldest is the barrier that has been out for longest.
+func (t *installer) oldest() (barrier uint32, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.flying) > 0 && t.flying[0].sent.Before(before)
+	if len(t.flying) == 0 {
+		return 0, false
+	}
+	return t.flying[0].barrier(), true
 }
 
 // expired handles the switch's word that an entry is gone, and answers whether it was wished for. An entry that was

@@ -21,9 +21,9 @@ const (
 // answers take. Its zero value is a connection that never spoke.
 type echoes struct {
 	mu    sync.Mutex
-	last  time.Time     // of anything heard
+	last  time.Time     // of anything heard, by the daemon's presence
 	open  []openEcho    // in their order. Invariant: no more than maxOpen
-	owing time.Time     // when the first was sent that no answer has come for since; zero where none is open
+	owing time.Time     // when the first was sent that no answer has come for since, by the presence; zero where none is open
 	rtt   time.Duration // the least of the last few: the channel without its queues
 	ring  [8]time.Duration
 	n     int
@@ -32,27 +32,28 @@ type echoes struct {
 
 type openEcho struct {
 	xid  uint32
-	sent time.Time
+	sent time.Time // by the real clock
+	seen time.Time // by the presence
 }
 
-// heard notes that the connection said something, and returns the least round trip of late.
-func (e *echoes) heard(now time.Time) time.Duration {
+// heard notes that the connection said something, at a moment of the presence, and returns the least round trip of late.
+func (e *echoes) heard(seen time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.last = now
+	e.last = seen
 	return e.rtt
 }
 
-func (e *echoes) sent(xid uint32, now time.Time) {
+func (e *echoes) sent(xid uint32, now, seen time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.open) == 0 {
-		e.owing = now
+		e.owing = seen
 	}
 	if len(e.open) == maxOpen {
 		e.open = slices.Delete(e.open, 0, 1)
 	}
-	e.open = append(e.open, openEcho{xid, now})
+	e.open = append(e.open, openEcho{xid, now, seen})
 }
 
 // answered matches a reply with its request; one that was never sent is ignored.
@@ -66,7 +67,7 @@ func (e *echoes) answered(xid uint32) {
 	sent := e.open[i].sent
 	e.open = slices.Delete(e.open, 0, i+1) // an answer answers for those before it
 	if e.owing = (time.Time{}); len(e.open) > 0 {
-		e.owing = e.open[0].sent
+		e.owing = e.open[0].seen
 	}
 	e.ring[e.n%len(e.ring)] = time.Since(sent)
 	e.n++
@@ -87,7 +88,7 @@ func (e *echoes) roundTrip() time.Duration {
 	return e.rtt
 }
 
-// lastHeard is when the connection last said something.
+// lastHeard is when the connection last said something, by the presence.
 func (e *echoes) lastHeard() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -95,12 +96,12 @@ func (e *echoes) lastHeard() time.Time {
 }
 
 // dead reports whether the connection has given no sign of life for long enough: it owes the answers to three requests, and
-// has said nothing else either; or it talks, and has answered none for much longer.
-func (e *echoes) dead(now time.Time, interval time.Duration) bool {
+// has said nothing else either; or it talks, and has answered none for much longer. seen is now by the presence.
+func (e *echoes) dead(seen time.Time, interval time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.open) >= maxUnanswered &&
-		(now.Sub(e.last) >= maxUnanswered*interval || now.Sub(e.owing) >= maxOwing*interval)
+		(seen.Sub(e.last) >= maxUnanswered*interval || seen.Sub(e.owing) >= maxOwing*interval)
 }
 
 // wait returns a channel that closes at the next answer.
@@ -116,13 +117,14 @@ func (e *echoes) wait() <-chan struct{} {
 // keepAlive asks every switch for a sign of life and gives up those that owe too many. A switch that talks all the time is
 // asked too, since the round trip is needed to tell a link's delay from the channel's.
 func (c *Controller) keepAlive(now time.Time) {
+	seen := c.present.at(now)
 	for _, d := range c.up() {
-		if d.echo.dead(now, c.o.EchoInterval) {
-			d.log.WithField("silent", now.Sub(d.echo.lastHeard()).Round(time.Millisecond)).Warn("switch does not answer: closed")
+		if d.echo.dead(seen, c.o.EchoInterval) {
+			d.log.WithField("silent", seen.Sub(d.echo.lastHeard()).Round(time.Millisecond)).Warn("switch does not answer: closed")
 			_ = d.conn.Close()
 			continue
 		}
-		if d.table.overdue(now.Add(-maxUnanswered * c.o.EchoInterval)) {
+		if d.awaited.overdue(d.table, seen, maxUnanswered*c.o.EchoInterval-c.o.EchoInterval/2) {
 			d.log.Warn("switch does not confirm its rules: closed")
 			_ = d.conn.Close()
 			continue
@@ -134,23 +136,49 @@ func (c *Controller) keepAlive(now time.Time) {
 	}
 }
 
+// awaited is the oldest open barrier of a switch, and since when it is known to be that, by the presence. It is of the goroutine
+// that keeps alive.
+type awaited struct {
+	barrier uint32
+	since   time.Time
+}
+
+// overdue reports whether the same barrier has been the oldest for so long: the switch takes what is sent, and does not act.
+func (a *awaited) overdue(t *installer, seen time.Time, long time.Duration) bool {
+	barrier, ok := t.oldest()
+	if !ok || barrier != a.barrier || a.since.IsZero() {
+		*a = awaited{barrier, seen}
+		return false
+	}
+	return seen.Sub(a.since) >= long
+}
+
 func (d *datapath) ping(now time.Time) {
 	xid := d.nextXID()
-	d.echo.sent(xid, now)
+	d.echo.sent(xid, now, d.c.present.at(now))
 	_ = d.conn.Write(xid, &ofproto.EchoRequest{})
 	d.kick()
 }
 
-// alive challenges a connection that another claims to replace.
+// alive challenges a connection that another claims to replace: it has so long to answer, by the presence.
 func (d *datapath) alive(within time.Duration) bool {
 	answer := d.echo.wait()
 	d.ping(time.Now())
-	select {
-	case <-answer:
-		return true
-	case <-d.closed:
-		return false
-	case <-time.After(within):
-		return false
+	begin := d.c.present.now()
+	t := time.NewTimer(within)
+	defer t.Stop()
+	for {
+		select {
+		case <-answer:
+			return true
+		case <-d.closed:
+			return false
+		case <-t.C:
+		}
+		left := within - d.c.present.now().Sub(begin)
+		if left <= 0 {
+			return false
+		}
+		t.Reset(max(left, beatEvery)) // nobody was there to hear the answer all the time
 	}
 }

@@ -104,7 +104,7 @@ func (c *Controller) Upstreams(id stream.ID, relay string, now time.Time) ([]str
 		memory = reportedMemory
 	}
 	var list []stream.Service
-	for _, o := range c.streams.Choose(id, relay, c.sources(), s.Margin, now.Add(memory)) {
+	for _, o := range c.streams.Choose(id, relay, c.sources(), s.Margin, c.present.at(now).Add(memory)) {
 		if p := s.peers.byName[o.Source]; p != nil {
 			list = append(list, stream.Service{Name: p.Name, Address: p.Address, Port: p.Port})
 		} else if o.Source == stream.CDN {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
+	"time"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -17,14 +19,24 @@ const maxHello = 1024
 var errNoHello = errors.New("not OpenFlow")
 
 // An opening is a connection whose first bytes are looked at as they come: what cannot become a HELLO is an error at once.
-// Else a length that somebody else's bytes seem to be would be waited for until the handshake's deadline.
+// Else a length that somebody else's bytes seem to be would be waited for until the handshake's deadline. That is put off by as
+// long as the daemon was not there to read.
 type opening struct {
 	net.Conn
-	head []byte // the first header, as far as it has come
+	head []byte           // the first header, as far as it has come
+	more func() time.Time // asked where the deadline has passed: another one, or the zero time
 }
 
 func (o *opening) Read(p []byte) (int, error) {
 	n, err := o.Conn.Read(p)
+	for n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		until := o.more()
+		if until.IsZero() {
+			break
+		}
+		_ = o.Conn.SetReadDeadline(until)
+		n, err = o.Conn.Read(p)
+	}
 	if missing := ofproto.HeaderLen - len(o.head); missing > 0 && n > 0 {
 		o.head = append(o.head, p[:min(n, missing)]...)
 		if bad := checkHello(o.head, p[:n]); bad != nil {

@@ -51,7 +51,7 @@ const seqStep = 0x10000
 
 type peerProbe struct {
 	seq    uint32
-	sent   time.Time
+	sent   time.Time // by the daemon's presence
 	misses int
 	open   bool
 }
@@ -59,8 +59,8 @@ type peerProbe struct {
 // probe asks for every service and peer: where it is, how far, and of peers whether they serve.
 func (c *Controller) probe(now time.Time) {
 	c.seconds.Store(now.Unix())
-	c.expireRegistrations(now)
-	c.streams.Expire(now)
+	c.expireRegistrations(c.present.at(now))
+	c.streams.Expire(c.present.at(now))
 	c.probeThrough(c.up(), now)
 }
 
@@ -207,7 +207,7 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer) {
 		c.peerIs(p, &health{why: "its port is down"})
 		return
 	}
-	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, time.Now(), c.o.ProbeInterval/2, d.echo.lastHeard())
+	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, c.present.now(), c.o.ProbeInterval/2, d.echo.lastHeard())
 	if !due {
 		return
 	}
@@ -242,8 +242,8 @@ func (c *Controller) probeSegment(snap *topo.Snapshot, p *peer, h *topo.Host, sv
 
 // next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has spoken
 // since: of a switch that is silent itself nothing follows for its hosts. It is not due while the one before it may still
-// be under way, as when many switches come up at once.
-func (w *prober) next(e endpoint, now time.Time, underWay time.Duration, spoke time.Time) (last, seq uint32, misses int, due bool) {
+// be under way, as when many switches come up at once. seen and spoke are of the presence.
+func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke time.Time) (last, seq uint32, misses int, due bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.peers == nil {
@@ -254,13 +254,13 @@ func (w *prober) next(e endpoint, now time.Time, underWay time.Duration, spoke t
 		p = &peerProbe{seq: uint32(time.Now().UnixNano())}
 		w.peers[e] = p
 	}
-	if p.open && now.Sub(p.sent) < underWay {
+	if p.open && seen.Sub(p.sent) < underWay {
 		return 0, 0, 0, false
 	}
 	if p.open && !spoke.Before(p.sent) {
 		p.misses++
 	}
-	p.open, p.sent = true, now
+	p.open, p.sent = true, seen
 	last = p.seq
 	p.seq += seqStep
 	return last, p.seq, p.misses, true

@@ -39,7 +39,7 @@ type registry struct {
 
 type registered struct {
 	Registration
-	until time.Time
+	until time.Time // by the daemon's presence
 }
 
 // Register adds or renews a peer until now plus RegistrationTTL. A peer of the settings may register under its own name
@@ -73,9 +73,10 @@ func (c *Controller) Register(r Registration, now time.Time) error {
 		g.mu.Unlock()
 		return fmt.Errorf("%w: %d", ErrCrowded, len(g.m))
 	}
-	g.m[r.Name] = registered{r, now.Add(RegistrationTTL)}
+	until := c.present.at(now).Add(RegistrationTTL)
+	g.m[r.Name] = registered{r, until}
 	g.mu.Unlock()
-	c.streams.Report(r.Name, r.Streams, now.Add(RegistrationTTL))
+	c.streams.Report(r.Name, r.Streams, until)
 	if !known {
 		c.log.WithField("peer", r.Name).WithField("address", r.Address).Info("peer registered")
 	}
