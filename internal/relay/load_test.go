@@ -4,7 +4,12 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,4 +173,47 @@ func (l *load) close() {
 		_ = c.Close()
 	}
 	l.wg.Wait()
+}
+
+// TestFewSwitches counts how often the threads of a relay give up their core of themselves while it serves 200 viewers:
+// once or twice for each frame, to wait for the next. Were Go's scheduler told of each read, its monitor would be woken by it
+// and look at what goes on many times while the frame is sent out, on the core that sends.
+func TestFewSwitches(t *testing.T) {
+	const viewers, atMost = 200, 8
+	address, cmd := startBenchRelay(t)
+	l := &load{}
+	stop := make(chan struct{})
+	l.publish(t, address, 2500, stop)
+	l.watch(t, address, viewers)
+	time.Sleep(500 * time.Millisecond)
+	l.count.Store(true)
+	before := voluntarySwitches(t, cmd.Process.Pid)
+	time.Sleep(1500 * time.Millisecond)
+	each := float64(voluntarySwitches(t, cmd.Process.Pid)-before) / float64(l.sent.Load())
+	close(stop)
+	l.close()
+	t.Logf("%.1f for a frame", each)
+	if each > atMost {
+		t.Errorf("threads gave up their core %.1f times for a frame; want at most %d", each, atMost)
+	}
+}
+
+// voluntarySwitches returns how often a process's threads have given up their core of themselves (proc(5), status).
+func voluntarySwitches(t *testing.T, pid int) int {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no threads of %d: %v", pid, err)
+	}
+	sum := 0
+	for _, f := range files {
+		b, _ := os.ReadFile(f) // the thread may be gone
+		for line := range strings.Lines(string(b)) {
+			if v, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				n, _ := strconv.Atoi(strings.TrimSpace(v))
+				sum += n
+			}
+		}
+	}
+	return sum
 }

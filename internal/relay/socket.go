@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -84,60 +82,4 @@ func tuneSender(c net.Conn) error {
 	return setOption(raw, func(fd int) error {
 		return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpNotsentLowat, unsentBytes)
 	})
-}
-
-// A receiver is a connection that a stream comes in on. It acknowledges every segment at once: senders that leave Nagle's
-// algorithm on (nginx-rtmp, ffmpeg) hold a frame's tail back until what went before is acknowledged, and a delayed
-// acknowledgement would add up to 40 ms to it.
-type receiver struct {
-	net.Conn
-	raw     syscall.RawConn
-	quick   func(fd uintptr)
-	opening bool // no media flows yet; see warm.go
-}
-
-func newReceiver(c net.Conn) *receiver {
-	r := &receiver{Conn: c, opening: true}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			r.raw = raw
-			// The option does not last: the kernel falls back by itself, so it is set again after each read. Its
-			// failure costs time and nothing else.
-			r.quick = func(fd uintptr) {
-				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
-			}
-			_ = raw.Control(r.quick)
-		}
-	}
-	return r
-}
-
-// Read reads what has come and sees to its acknowledgement.
-func (r *receiver) Read(p []byte) (int, error) {
-	n, err := r.Conn.Read(p)
-	if r.raw != nil && n > 0 {
-		_ = r.raw.Control(r.quick)
-	}
-	return n, err
-}
-
-// pace bounds what is sent from now on, in bytes a second; the kernel then puts segments apart itself. Zero, which is no
-// rate, changes nothing. It reports whether there is a bound.
-func (r *receiver) pace(rate float64) bool {
-	if r.raw == nil || rate < 1 {
-		return false
-	}
-	return setOption(r.raw, func(fd int) error {
-		return unix.SetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, uint64(rate))
-	}) == nil
-}
-
-// unsent returns the bytes that the kernel has taken and not yet sent.
-func (r *receiver) unsent() int {
-	n := 0
-	_ = setOption(r.raw, func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.SIOCOUTQNSD)
-		return err
-	})
-	return n
 }
