@@ -66,6 +66,7 @@ func (s *session) endCopying() {
 	if due {
 		edge := plan.Steps[len(plan.Steps)-1]
 		s.c.table(edge.DPID).install(edge.Rules, s.Policy, nil)
+		s.makeGood(plan)
 	}
 }
 

@@ -68,8 +68,13 @@ func (c *Controller) replan(match func(*session) bool) {
 	var hit []*session
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
-		if s.state == active && match(s) {
-			hit = append(hit, s)
+		switch s.state {
+		case active:
+			if match(s) {
+				hit = append(hit, s)
+			}
+		case pending:
+			s.stale = true // its rules may not even be worked out; once they are in place they are looked at again
 		}
 		s.mu.Unlock()
 	}
@@ -82,6 +87,7 @@ func (c *Controller) replan(match func(*session) bool) {
 func (s *session) replan() {
 	s.mu.Lock()
 	old := s.plan
+	s.stale = s.state == pending
 	next, err := steer.Session(&s.Session, s.c.topo.Load(), s.c.idleSeconds())
 	s.cutOff = err != nil
 	if err != nil || s.state != active {
@@ -92,7 +98,46 @@ func (s *session) replan() {
 	s.mu.Unlock()
 	s.send(next, nil, nil)
 	s.c.withdrawBut(next, old)
+	s.makeGood(next)
 	s.c.diary.note(s, "session rerouted", nil)
+}
+
+// renewed is the plan for the network as it is now, where that has changed since the one whose rules are in place by now was
+// worked out. Under mu.
+func (s *session) renewed() (next steer.Plan, ok bool) {
+	if !s.stale || s.state != pending {
+		return next, false
+	}
+	s.stale = false
+	next, err := steer.Session(&s.Session, s.c.topo.Load(), s.c.idleSeconds())
+	s.cutOff = err != nil
+	return next, err == nil
+}
+
+// makeGood is called by whoever has sent a plan's rules. Where another has put a plan in its place meanwhile, and sent its rules
+// before, that one's are sent again: the last that is sent is the one that counts.
+func (s *session) makeGood(sent steer.Plan) {
+	for {
+		s.mu.Lock()
+		now, over := s.plan, s.state == ended || s.state == resetting
+		s.mu.Unlock()
+		if over {
+			if next, ok := s.c.sessions.Load(s.Tuple); ok && next != s { // of the same port: its rules have the same keys
+				next.makeGood(sent)
+				return
+			}
+		}
+		switch {
+		case over, len(now.Steps) == 0:
+			s.c.withdraw(sent)
+			return
+		case &now.Steps[0] == &sent.Steps[0]:
+			return
+		}
+		s.send(now, nil, nil)
+		s.c.withdrawBut(now, sent)
+		sent = now
+	}
 }
 
 // uses reports whether a session's rules receive or send by a port. Under s.mu.

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
@@ -179,5 +182,116 @@ func TestDeadPeer(t *testing.T) {
 				l.whole()
 			})
 		})
+	}
+}
+
+// TestCutWhilePending cuts the link that a session's rules are just being installed for: its first packet goes the way round.
+func TestCutWhilePending(t *testing.T) {
+	var wires [3]*oftest.Wire
+	inLab(t, streamingRing(&wires), func(l *lab) {
+		for _, sw := range l.Switches() {
+			sw.Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+				if m.Type() == ofproto.TypeBarrierRequest {
+					v.Delay = 300 * time.Millisecond
+				}
+				return v
+			})
+		}
+		c := l.Host("hv1").Dial(cdnIP, 1935)
+		l.after(100 * time.Millisecond)
+		wires[0].SetUp(false)
+		l.after(800 * time.Millisecond) // before its kernel sends the SYN again
+		if !c.Established() {
+			l.t.Errorf("state %v\n%s", c.State(), l.dump())
+		}
+		l.after(time.Second)
+		l.whole()
+		l.servedBy(c, "hv1", "hb")
+	})
+}
+
+// TestTwoCutsAtOnce has a session moved off one link while another goroutine moves it off the next. Whoever sends last, the rules
+// are those of the last plan.
+func TestTwoCutsAtOnce(t *testing.T) {
+	c := newRig(t).c
+	ports := func(last ofproto.Port) (list []topo.Port) {
+		for no := ofproto.Port(1); no <= last; no++ {
+			list = append(list, topo.Port{No: no, Up: true})
+		}
+		return list
+	}
+	// The viewer's switch is 11, its source's 15, and 12, 13 and 14 lie between, in the order of their delays.
+	link := func(a, b topo.Point, delay time.Duration) {
+		c.topo.SetLink(a, b, delay)
+		c.topo.SetLink(b, a, delay)
+	}
+	for id := ofproto.DPID(11); id <= 15; id++ {
+		c.topo.SetSwitch(id, ports(5))
+	}
+	for i := range 3 {
+		mid, port := ofproto.DPID(12+i), ofproto.Port(2+i)
+		link(topo.Point{DPID: 11, Port: port}, topo.Point{DPID: mid, Port: 1}, time.Duration(i+1)*time.Millisecond)
+		link(topo.Point{DPID: mid, Port: 2}, topo.Point{DPID: 15, Port: port}, time.Millisecond)
+	}
+	s := &session{c: c, state: active, told: true}
+	s.Tuple = stream.Tuple{Client: ofproto.IPv4{10, 1, 0, 1}, ClientPort: 40000, Service: benchCDN.IP, ServicePort: 1935}
+	s.ClientMAC, s.Source.MAC, s.Source.Address, s.Source.Port = ofproto.MAC{2, 1}, ofproto.MAC{2, 2}, s.Tuple.Service, 1935
+	c.topo.Learn(s.ClientMAC, s.Client, topo.Point{DPID: 11, Port: 1}, time.Now())
+	c.topo.Learn(s.Source.MAC, ofproto.IPv4{}, topo.Point{DPID: 15, Port: 1}, time.Now())
+	plan, err := steer.Session(&s.Session, c.topo.Load(), 180)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.plan = plan
+	s.send(plan, nil, nil)
+
+	holds := func(id ofproto.DPID, port ofproto.Port) bool { // a rule that receives by a port
+		t := c.table(id)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for r := range t.rules.all {
+			if r.rule.Cookie.Kind() == flow.KindSession && r.rule.Match.InPort == port {
+				return true
+			}
+		}
+		return false
+	}
+	until := func(id ofproto.DPID, port ofproto.Port) {
+		t.Helper()
+		for begin := time.Now(); !holds(id, port); time.Sleep(time.Millisecond) {
+			if time.Since(begin) > 10*time.Second {
+				t.Fatalf("no rule on %v by port %v", id, port)
+			}
+		}
+	}
+	done := make(chan struct{})
+	move := func(cut ofproto.Port) {
+		c.topo.CutLink(topo.Point{DPID: 11, Port: cut})
+		go func() { s.replan(); done <- struct{}{} }()
+	}
+	between := c.table(13)
+	between.mu.Lock() // as a switch that is slow to take what it is sent
+	move(2)
+	until(15, 3)
+	move(3)
+	until(11, 4) // the second plan is sent, and the first is not yet
+	between.mu.Unlock()
+	<-done
+	<-done
+	for _, step := range s.plan.Steps {
+		have := c.table(step.DPID)
+		for _, r := range step.Rules {
+			if w := have.rules.get(r.Key()); w == nil || !w.rule.Same(r) {
+				t.Errorf("on %v the last plan's rule is %v, want %v", step.DPID, w, r)
+			}
+		}
+		if n := have.rules.n - len(c.settings().base); n != 2 {
+			t.Errorf("%d rules of the session on %v, want 2", n, step.DPID)
+		}
+	}
+	for _, left := range []ofproto.DPID{12, 13} {
+		if n := c.table(left).rules.n - len(c.settings().base); n != 0 {
+			t.Errorf("%d rules are left on %v", n, left)
+		}
 	}
 }

@@ -28,6 +28,7 @@ type session struct {
 	since time.Time // when it was parked
 	told  bool      // its decision has been logged and counted
 
+	stale   bool // the network has changed while its rules were worked out or on their way
 	cutOff  bool // no path leads to its source any more
 	refused bool // being reset, its client has been sent the RST
 
@@ -95,6 +96,7 @@ func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 	}
 	s.mu.Lock()
 	s.held = d.hold()
+	s.stale = s.stale || s.c.topo.Load().Graph != snap.Graph
 	s.mu.Unlock()
 	s.install(plan, lists)
 }
@@ -134,6 +136,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	s.setState(pending)
 	s.held = d.hold()
 	s.held.back = back
+	s.stale = s.stale || s.c.topo.Load().Graph != snap.Graph
 	old := s.plan
 	s.mu.Unlock()
 	s.install(plan, lists)
@@ -156,6 +159,7 @@ func (s *session) install(plan steer.Plan, lists *steer.Lists) {
 	w := &installing{s: s, plan: plan}
 	w.left.Store(int32(len(plan.Steps)))
 	s.send(plan, lists, w)
+	s.makeGood(plan)
 }
 
 // send wishes for a plan's rules as they must be on the switches now: with the client overheard while that still tells
@@ -204,6 +208,12 @@ func (w *installing) confirmed(err error) {
 
 func (s *session) installed(plan steer.Plan) {
 	s.mu.Lock()
+	if next, ok := s.renewed(); ok {
+		s.mu.Unlock()
+		s.install(next, nil)
+		s.c.withdrawBut(next, plan)
+		return
+	}
 	h := s.held
 	s.held = nil
 	if s.state == pending {
@@ -253,11 +263,15 @@ func releaseActions(plan steer.Plan, h *held) []ofproto.Action {
 func (s *session) failed(plan steer.Plan, err error) {
 	s.mu.Lock()
 	if s.state == ended || s.told {
+		stale := s.stale && s.state == pending
 		if s.state == pending {
 			s.setState(active)
 		}
 		s.held = nil
 		s.mu.Unlock()
+		if stale {
+			s.replan()
+		}
 		s.c.log.WithField("session", s.Tuple).WithError(err).Debug("rules are wished for and not in place")
 		return
 	}
