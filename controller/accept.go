@@ -18,7 +18,7 @@ const (
 	acceptRate   = maxHalfOpen // connections a second: what waits in the kernel is let in before a switch gives up waiting
 	acceptBurst  = maxHalfOpen
 	firstRead    = 4 << 10          // bytes of read buffer at first: of thousands of switches, most say little
-	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is gone
+	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is gone; as one that lets too much wait
 )
 
 // accept takes connections until the listener closes. Each gets a goroutine of its own.

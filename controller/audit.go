@@ -37,22 +37,21 @@ func (d *datapath) audited(have []ofproto.FlowStat, asked time.Time) {
 // flight is neither missing nor surplus.
 func (t *installer) repair(have []ofproto.FlowStat, asked time.Time) (missing, surplus int) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.out == nil {
+	out := t.out
+	if out == nil {
+		t.mu.Unlock()
 		return 0, 0
 	}
 	differ, gone := t.compare(have)
 	var send []*installed
 	for _, w := range differ {
 		if w.acked && w.ackedAt.Before(asked) || !w.sent {
+			w.sent, w.acked = false, false
 			send = append(send, w)
 		}
 	}
-	t.deleteRules(gone)
-	if len(send) > 0 {
-		_ = t.send(send, "", nil)
-	}
-	t.out.kick()
+	t.mu.Unlock()
+	t.bring(out, gone, send)
 	return len(send), len(gone)
 }
 

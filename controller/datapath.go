@@ -226,11 +226,16 @@ func (d *datapath) nextXID() uint32 { return d.xid.Add(1) }
 // reserve numbers n messages in a row and returns the first number.
 func (d *datapath) reserve(n uint32) uint32 { return d.xid.Add(n) - n + 1 }
 
-// Write adds a message to what will be sent.
+// Write adds a message to what will be sent. It does not wait for the switch, whoever calls it.
 func (d *datapath) Write(xid uint32, m ofproto.Message) error { return d.conn.Write(xid, m) }
 
-// flush sends what is pending. A failure ends the reading side too, which says so.
-func (d *datapath) flush() { _ = d.conn.Flush() }
+// flush sends what is pending, and waits until the switch takes it: only the switch's own goroutines may. A connection that
+// fails is closed, which ends the reading side too.
+func (d *datapath) flush() {
+	if d.conn.Flush() != nil {
+		_ = d.conn.Close()
+	}
+}
 
 // kick has what another switch's goroutine wrote here sent, without that goroutine waiting for this switch.
 func (d *datapath) kick() {

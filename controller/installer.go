@@ -16,8 +16,9 @@ var errAway = errors.New("switch is not connected")
 
 // A sender is what an installer needs of a connection.
 type sender interface {
-	reserve(n uint32) (first uint32) // n consecutive xids
-	Write(xid uint32, m ofproto.Message) error
+	reserve(n uint32) (first uint32)           // n consecutive xids
+	Write(xid uint32, m ofproto.Message) error // does not wait for the switch
+	flush()                                    // waits for the switch
 	kick()
 }
 
@@ -301,13 +302,7 @@ func (t *installer) expired(k flow.Key) (rule flow.Rule, wished bool) {
 // Pair rules are left as they are: they expire by themselves.
 func (t *installer) connect(out sender, have []ofproto.FlowStat) (sent, kept int) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.out, t.synced, t.loose = out, true, false
-	return t.reconcile(have)
-}
-
-// reconcile brings the table to the wishes. Under mu.
-func (t *installer) reconcile(have []ofproto.FlowStat) (sent, kept int) {
 	missing, surplus := t.compare(have)
 	now := time.Now()
 	for r := range t.rules.all {
@@ -322,14 +317,36 @@ func (t *installer) reconcile(have []ofproto.FlowStat) (sent, kept int) {
 			then = append(then, w) // a session's packet must not come up, and be forwarded as any, before its own rules are back
 		}
 	}
-	t.deleteRules(surplus)
-	for _, group := range [][]*installed{first, then} {
-		if len(group) > 0 {
-			_ = t.send(group, "", nil)
+	kept = t.rules.n - len(missing)
+	t.mu.Unlock()
+	t.bring(out, surplus, first, then)
+	return len(missing) + len(surplus), kept
+}
+
+// atOnce is how many rules a comparison sends before it waits for the switch to take them.
+const atOnce = 1024
+
+// bring deletes and adds what a comparison found, a group of rules after the other. It waits for a switch that takes its time,
+// but not under mu: nobody who installs a rule in between does. It is the reading goroutine's.
+func (t *installer) bring(out sender, surplus []flow.Key, groups ...[]*installed) {
+	for keys := range slices.Chunk(surplus, atOnce) {
+		t.mu.Lock()
+		if t.out == out {
+			t.deleteRules(slices.DeleteFunc(keys, func(k flow.Key) bool { return t.rules.get(k) != nil }))
+		}
+		t.mu.Unlock()
+		out.flush()
+	}
+	for _, group := range groups {
+		for rules := range slices.Chunk(group, atOnce) {
+			t.mu.Lock()
+			if t.out == out {
+				_ = t.send(slices.DeleteFunc(rules, func(r *installed) bool { return r.sent || t.rules.get(r.rule.Key()) != r }), "", nil)
+			}
+			t.mu.Unlock()
+			out.flush()
 		}
 	}
-	t.out.kick()
-	return len(missing) + len(surplus), t.rules.n - len(missing)
 }
 
 // deleteRules sends deletions. Under mu, while connected.

@@ -16,17 +16,20 @@ type Transport interface {
 type ConnOptions struct {
 	ReadBuffer   int              // bytes; default and minimum 128 KiB, so that a whole message always fits
 	FirstRead    int              // bytes of the read buffer at first; reads that fill it make it grow; default: all of ReadBuffer
-	WriteBuffer  int              // pending bytes from which on a Write waits for the transport; default 1 MiB
-	WriteTimeout time.Duration    // for each write to the transport; 0 for none
+	MaxPending   int              // bytes that may wait for a receiver that does not read; default 64 MiB
+	WriteTimeout time.Duration    // for each write to the transport, of no more than 1 MiB; 0 for none
 	Now          func() time.Time // the clock that WriteTimeout counts from; needed with it
 }
 
 const (
-	minReadBuffer      = 128 << 10
-	defaultWriteBuffer = 1 << 20
+	minReadBuffer     = 128 << 10
+	defaultMaxPending = 64 << 20
+	maxWrite          = 1 << 20 // bytes in one write, each with a deadline of its own
+	maxSpare          = 1 << 20 // bytes of a buffer that is kept; what a rush needed is given back
 )
 
-// A Conn frames OpenFlow messages on a byte stream. One goroutine may read while any number write, flush and close.
+// A Conn frames OpenFlow messages on a byte stream. One goroutine may read while any number write, flush and close. Only
+// Flush waits for the receiver: who writes for others must never be held up by one of them.
 type Conn struct {
 	t Transport
 	o ConnOptions
@@ -37,12 +40,12 @@ type Conn struct {
 	frames [][]byte
 	inErr  error // what reading met behind the frames it handed out
 
-	flushing sync.Mutex // held around a write to the transport; taken before mu
-	spare    []byte     // under flushing: the buffer last written, which becomes pending at the next flush
-
-	mu      sync.Mutex // guards what follows
-	pending []byte     // whole messages only
-	err     error      // the first failure to write, or ErrClosed: nothing is sent after it
+	mu       sync.Mutex // guards what follows
+	pending  []byte     // whole messages only
+	spare    []byte     // the buffer last written, which becomes pending at the next flush; nil for none
+	flushing bool       // somebody writes to the transport
+	flushed  sync.Cond  // nobody does any longer
+	err      error      // the first failure to write, ErrBacklog or ErrClosed: nothing is sent after it
 }
 
 // NewConn returns a Conn that owns the transport.
@@ -51,10 +54,12 @@ func NewConn(t Transport, o ConnOptions) *Conn {
 	if o.FirstRead <= 0 || o.FirstRead > o.ReadBuffer {
 		o.FirstRead = o.ReadBuffer
 	}
-	if o.WriteBuffer <= 0 {
-		o.WriteBuffer = defaultWriteBuffer
+	if o.MaxPending <= 0 {
+		o.MaxPending = defaultMaxPending
 	}
-	return &Conn{t: t, o: o, in: make([]byte, o.FirstRead)}
+	c := &Conn{t: t, o: o, in: make([]byte, o.FirstRead)}
+	c.flushed.L = &c.mu
+	return c
 }
 
 // ReadBatch returns the messages that the next read brings, at least one, in order; the frames are whole messages,
@@ -115,20 +120,19 @@ func (c *Conn) fill() {
 	c.inErr = err
 }
 
-// Write appends a message to what is pending. It sends nothing itself unless WriteBuffer is reached: then it writes
-// what is pending and so waits for a slow receiver. A message that cannot be encoded is an error and leaves nothing
-// behind. After a failure to write, and after Close, every call returns that failure.
+// Write appends a message to what is pending. It sends nothing and never waits: where MaxPending bytes wait already, the
+// Conn has failed with ErrBacklog, a Flush that waits is ended, and the Conn is to be closed. A message that cannot be encoded
+// is an error and leaves nothing behind. After a failure to write, and after Close, every call returns that failure.
 func (c *Conn) Write(xid uint32, m Message) error {
 	c.mu.Lock()
-	for c.err == nil && len(c.pending) >= c.o.WriteBuffer {
-		c.mu.Unlock()
-		if err := c.Flush(); err != nil {
-			return err
-		}
-		c.mu.Lock()
-	}
 	defer c.mu.Unlock()
 	if c.err != nil {
+		return c.err
+	}
+	if len(c.pending) >= c.o.MaxPending {
+		c.err, c.pending = ErrBacklog, nil
+		c.flushed.Broadcast()
+		_ = c.t.SetWriteDeadline(time.Unix(1, 0)) // long ago
 		return c.err
 	}
 	out, err := Append(c.pending, xid, m)
@@ -138,52 +142,60 @@ func (c *Conn) Write(xid uint32, m Message) error {
 	return err
 }
 
-// Flush writes all that is pending in one call to the transport, and returns when the transport has taken it.
+// Flush writes all that is pending, and returns when the transport has taken it.
 func (c *Conn) Flush() error {
-	c.flushing.Lock()
-	defer c.flushing.Unlock()
-
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.flushing && c.err == nil {
+		c.flushed.Wait()
+	}
 	if c.err != nil || len(c.pending) == 0 {
-		defer c.mu.Unlock()
 		return c.err
 	}
 	out := c.pending
-	c.pending, c.spare = c.spare[:0], out
+	c.pending, c.spare, c.flushing = c.spare[:0], nil, true
 	c.mu.Unlock()
-
-	if err := c.send(out); err != nil {
-		return c.fail(err)
-	}
-	return nil
-}
-
-func (c *Conn) send(out []byte) error {
-	if c.o.WriteTimeout > 0 && c.o.Now != nil {
-		if err := c.t.SetWriteDeadline(c.o.Now().Add(c.o.WriteTimeout)); err != nil {
-			return err
-		}
-	}
-	n, err := c.t.Write(out)
-	if err == nil && n < len(out) {
-		err = io.ErrShortWrite
-	}
-	return err
-}
-
-// fail makes err the connection's failure if it is the first, and returns the first.
-func (c *Conn) fail(err error) error {
+	err := c.send(out)
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.flushing = false
+	c.flushed.Broadcast()
 	if c.err == nil {
 		c.err = err
 	}
+	if cap(out) <= maxSpare {
+		c.spare = out
+	}
 	return c.err
+}
+
+func (c *Conn) send(out []byte) error {
+	for len(out) > 0 {
+		if c.o.WriteTimeout > 0 && c.o.Now != nil {
+			if err := c.t.SetWriteDeadline(c.o.Now().Add(c.o.WriteTimeout)); err != nil {
+				return err
+			}
+		}
+		part := out[:min(len(out), maxWrite)]
+		n, err := c.t.Write(part)
+		if err == nil && n < len(part) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return err
+		}
+		out = out[n:]
+	}
+	return nil
 }
 
 // Close closes the transport without writing what is pending: Flush before. It may be called more than once, and ends a
 // ReadBatch or Flush that waits.
 func (c *Conn) Close() error {
-	_ = c.fail(ErrClosed)
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = ErrClosed
+	}
+	c.flushed.Broadcast()
+	c.mu.Unlock()
 	return c.t.Close()
 }

@@ -64,7 +64,7 @@ func TestConnOverNetwork(t *testing.T) {
 				a, b = overTLS(t, a, b)
 			}
 			const n = 5000
-			o := ConnOptions{WriteBuffer: 16 << 10, WriteTimeout: 10 * time.Second, Now: time.Now}
+			o := ConnOptions{WriteTimeout: 10 * time.Second, Now: time.Now}
 			near, far := NewConn(a, o), NewConn(b, o)
 			go func() { // the far side returns every echo
 				defer far.Close()

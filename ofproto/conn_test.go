@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -46,6 +48,8 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 func (w *wire) SetWriteDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.deadline = t
 	return nil
 }
@@ -169,11 +173,11 @@ func TestConnGathersWrites(t *testing.T) {
 	}
 }
 
-// Messages from many goroutines are each whole and in their writer's order, over buffers that fill many times.
+// Messages from many goroutines are each whole and in their writer's order, over many flushes.
 func TestConnConcurrentWrites(t *testing.T) {
 	const writers, each = 8, 2000
 	w := &wire{}
-	c := NewConn(w, ConnOptions{WriteBuffer: 4096})
+	c := NewConn(w, ConnOptions{})
 	var wg sync.WaitGroup
 	for i := range uint32(writers) {
 		wg.Go(func() {
@@ -215,33 +219,66 @@ func TestConnConcurrentWrites(t *testing.T) {
 	}
 }
 
-// A full buffer makes writers wait for the receiver; it neither grows on nor drops anything.
-func TestConnBackPressure(t *testing.T) {
-	w := &wire{block: make(chan struct{})}
-	c := NewConn(w, ConnOptions{WriteBuffer: 1024})
-	const n = 1000
-	done := make(chan error, 1)
-	written := make(chan struct{}, n)
-	go func() {
-		for xid := range uint32(n) {
-			if err := c.Write(xid, &EchoRequest{}); err != nil {
-				done <- err
-				return
-			}
-			written <- struct{}{}
-		}
-		done <- c.Flush()
-	}()
-	time.Sleep(50 * time.Millisecond) // a writer that does not wait would be through long since
-	if got := len(written); got > 2*1024/HeaderLen {
-		t.Errorf("%d messages of 8 bytes went into a buffer of 1024 bytes", got)
-	}
-	close(w.block)
-	if err := <-done; err != nil {
+// A receiver that does not read delays nobody who writes, and does not have any number of bytes wait for it: beyond what
+// may wait, the Conn has failed.
+func TestConnBacklog(t *testing.T) {
+	near, far := net.Pipe() // which holds nothing
+	defer far.Close()
+	const most = 1024
+	c := NewConn(near, ConnOptions{MaxPending: most})
+	flushed := make(chan error)
+	if err := c.Write(0, &EchoRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	if w.out.Len() != n*HeaderLen {
-		t.Errorf("%d bytes arrived, want %d", w.out.Len(), n*HeaderLen)
+	go func() { flushed <- c.Flush() }()
+	for taken := false; !taken; runtime.Gosched() {
+		c.mu.Lock()
+		taken = len(c.pending) == 0
+		c.mu.Unlock()
+	}
+	n := 0
+	var err error
+	for err == nil && n <= most {
+		if err = c.Write(uint32(n), &EchoRequest{}); err == nil {
+			n += HeaderLen
+		}
+	}
+	if n != most || !errors.Is(err, ErrBacklog) {
+		t.Errorf("%d bytes wait, then %v; want %d, then %v", n, err, most, ErrBacklog)
+	}
+	if err := <-flushed; !errors.Is(err, ErrBacklog) {
+		t.Errorf("the Flush that waited: %v, want %v", err, ErrBacklog)
+	}
+	if err := errors.Join(c.Write(1, &EchoRequest{}), c.Flush()); !errors.Is(err, ErrBacklog) {
+		t.Errorf("afterwards: %v, want %v", err, ErrBacklog)
+	}
+}
+
+// What a rush needed is written in parts, each with its own time, and is not kept.
+func TestConnRush(t *testing.T) {
+	w := &wire{}
+	c := NewConn(w, ConnOptions{})
+	m := &EchoRequest{Data: make([]byte, 60_000)}
+	const n = 100
+	for range 2 {
+		for xid := range uint32(n) {
+			if err := c.Write(xid, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.writes = 0
+		if err := c.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if size := n * (60_000 + HeaderLen); w.writes != (size+maxWrite-1)/maxWrite {
+			t.Errorf("%d bytes in %d writes", size, w.writes)
+		}
+	}
+	if w.out.Len() != 2*n*(60_000+HeaderLen) {
+		t.Errorf("%d bytes arrived", w.out.Len())
+	}
+	if kept := cap(c.pending) + cap(c.spare); kept > 2*maxSpare {
+		t.Errorf("%d bytes are kept", kept)
 	}
 }
 

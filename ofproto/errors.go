@@ -14,6 +14,7 @@ var (
 	ErrTooLong = errors.New("does not fit its field")     // encoding: over 65535 bytes, or over a fixed-size string
 	ErrNoBody  = errors.New("no body")                    // encoding: a statistics message without Body
 	ErrClosed  = errors.New("ofproto: connection closed") // a Conn after Close
+	ErrBacklog = errors.New("ofproto: too much waits for a receiver that does not read")
 )
 
 // A DecodeError tells where in a message decoding failed, and why.

@@ -64,7 +64,7 @@ func (s *Switch) Run(ctx context.Context, dial func(context.Context) (net.Conn, 
 // is dropped.
 func (s *Switch) Serve(ctx context.Context, conn net.Conn) error {
 	ss := &session{
-		conn: ofproto.NewConn(conn, ofproto.ConnOptions{WriteBuffer: math.MaxInt}),
+		conn: ofproto.NewConn(conn, ofproto.ConnOptions{MaxPending: math.MaxInt}),
 		wake: make(chan struct{}, 1),
 		gone: make(chan struct{}),
 	}
