@@ -110,7 +110,7 @@ type Enqueue struct {
 	pad [6]byte
 }
 
-// VendorAction is an extension's action: struct ofp_action_vendor_header, OpenFlow 1.0.0 §5.2.4.
+// VendorAction is an extension's action that has no type here: struct ofp_action_vendor_header, OpenFlow 1.0.0 §5.2.4.
 type VendorAction struct {
 	Vendor VendorID
 	Data   Bytes // as long as a multiple of 8; encoding pads it with zeros to that
@@ -301,7 +301,7 @@ func actionIn(t ActionType, b []byte) Action {
 	case ActionEnqueue:
 		return Enqueue{Port(be.Uint16(b[4:])), be.Uint32(b[12:]), [6]byte(b[6:])}
 	case ActionVendor:
-		return VendorAction{VendorID(be.Uint32(b[4:])), b[8:]}
+		return vendorAction(VendorID(be.Uint32(b[4:])), b[8:])
 	}
 	return RawAction{t, b[4:]}
 }

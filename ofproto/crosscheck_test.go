@@ -184,6 +184,7 @@ func TestOpenVSwitchReadsFlows(t *testing.T) {
 		"icmp,nw_tos=184,icmp_type=8,icmp_code=0 actions=mod_nw_tos:184,output:1", "udp,tp_src=53 actions=mod_nw_src:10.0.0.9,mod_tp_src:54,mod_tp_dst:55,enqueue:1:2",
 		"sctp,tp_dst=9 actions=mod_dl_src:02:00:00:00:00:04,output:4", "ip,nw_proto=47 actions=output:65279",
 		"tcp actions=resubmit:5,resubmit(10,5),set_tunnel:0x12345678,set_tunnel64:0xc426384d49c53d60,set_queue:7,pop_queue,note:11.e9.9a.ad.67.f3,dec_ttl,exit",
+		"tcp,tp_dst=1935 actions=fin_timeout(idle_timeout=5),output:1", "tcp actions=output:1,fin_timeout(idle_timeout=5,hard_timeout=60)",
 	} {
 		m, err := ParseFlow(text)
 		if err != nil {

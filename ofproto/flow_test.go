@@ -49,7 +49,7 @@ var flowTests = []messageTest{
 	},
 	{
 		name: "flow mod with every action",
-		wire: `01 0e 00d8 00000001` + exampleMatch + `0fc7000000000001  0000 00b4 0e10 9c40  ffffffff ffff 0003
+		wire: `01 0e 00f8 00000001` + exampleMatch + `0fc7000000000001  0000 00b4 0e10 9c40  ffffffff ffff 0003
 			0000 0008 0002 0080
 			0001 0008 0fff 0000
 			0002 0008 07 000000
@@ -63,6 +63,8 @@ var flowTests = []messageTest{
 			000a 0008 0050 0000
 			000b 0010 0002 000000000000 00000007
 			ffff 0010 00002320 0012 000000000000
+			ffff 0010 00002320 0013 0005 003c 0000
+			ffff 0010 00002320 0013 0005 003c 0001
 			001d 0008 01020304`,
 		xid: 1,
 		msg: &FlowMod{
@@ -82,6 +84,8 @@ var flowTests = []messageTest{
 				SetTPDst{Port: 80},
 				Enqueue{Port: 2, QueueID: 7},
 				VendorAction{VendorNicira, Bytes{0, 0x12, 0, 0, 0, 0, 0, 0}},
+				FinTimeout{Idle: 5, Hard: 60},
+				VendorAction{VendorNicira, Bytes{0, 0x13, 0, 5, 0, 60, 0, 1}}, // padding that is not zero is kept
 				RawAction{29, Bytes{1, 2, 3, 4}},
 			},
 		},

@@ -173,6 +173,8 @@ func parseAction(word string) (Action, error) {
 	case "mod_tp_dst":
 		n, err := number(math.MaxUint16, 1)
 		return SetTPDst{Port: uint16(n)}, err
+	case "fin_timeout":
+		return parseFinTimeout(arg)
 	case "vendor", "action":
 		return parseOpaque(key, arg)
 	}
@@ -227,7 +229,7 @@ func parseOpaque(key, arg string) (Action, error) {
 		if err == nil && len(data)%8 != 0 {
 			err = fmt.Errorf("ofproto: action vendor(%s): %d bytes, not a multiple of 8", arg, len(data))
 		}
-		return VendorAction{VendorID(n), data}, err
+		return vendorAction(VendorID(n), data), err
 	}
 	n, err := parseNumber("action type", id, math.MaxUint16, 1)
 	if err == nil && (len(data)%8 != 4 || n <= uint64(ActionEnqueue) || ActionType(n) == ActionVendor) {

@@ -11,7 +11,7 @@ import (
 
 // check refuses actions that no packet could be treated by, as a switch does before it accepts them. TABLE may stand in
 // a PACKET_OUT only; NORMAL is optional, and not offered here.
-func check(actions []ofproto.Action, packetOut bool) error {
+func (s *Switch) check(actions []ofproto.Action, packetOut bool) error {
 	for _, a := range actions {
 		bad := false
 		switch a := a.(type) {
@@ -37,6 +37,10 @@ func check(actions []ofproto.Action, packetOut bool) error {
 			bad = a.PCP > 7
 		case ofproto.SetNWTOS:
 			bad = a.TOS&3 != 0
+		case ofproto.FinTimeout:
+			if s.o.Plain {
+				return BadActionVendor
+			}
 		case ofproto.VendorAction:
 			return BadActionVendor
 		case ofproto.RawAction:
@@ -93,6 +97,7 @@ func rewrite(frame []byte, a ofproto.Action) []byte {
 		packet.SetSrcPort(frame, a.Port)
 	case ofproto.SetTPDst:
 		packet.SetDstPort(frame, a.Port)
+	case ofproto.FinTimeout: // is about the entry, not the frame: see table.lower
 	default:
 		panic(fmt.Sprintf("oftest: action %T passed the check and is not implemented", a))
 	}
@@ -154,6 +159,7 @@ func (s *Switch) forward(frame []byte, in ofproto.Port) []Egress {
 	e.packets++
 	e.bytes += uint64(len(frame))
 	e.lastUsed = s.now()
+	s.table.lower(e, frame)
 	return s.execute(frame, in, e.mod.Actions)
 }
 

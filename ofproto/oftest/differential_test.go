@@ -273,7 +273,7 @@ func (d *differential) frame() []byte {
 			SrcPort: d.transport(), DstPort: d.transport(), Payload: payload})
 	default:
 		frame = packet.AppendTCP(nil, packet.TCP{DstMAC: d.mac(), SrcMAC: d.mac(), SrcIP: d.ip(), DstIP: d.ip(), TOS: d.tos(), VLAN: vlan,
-			SrcPort: d.transport(), DstPort: d.transport(), Flags: packet.SYN, Payload: payload})
+			SrcPort: d.transport(), DstPort: d.transport(), Flags: pick[uint8](d, packet.SYN, packet.SYN, packet.ACK, packet.FIN|packet.ACK, packet.RST), Payload: payload})
 	}
 	if vlan != 0 && d.maybe(50) {
 		frame = packet.SetVLANPCP(frame, 3)
@@ -341,6 +341,11 @@ func (d *differential) flowMod() *ofproto.FlowMod {
 		}
 	default:
 		mod.Actions = d.actions(false)
+		for i, a := range mod.Actions {
+			if _, ok := a.(ofproto.FinTimeout); ok && (mod.Command != ofproto.FlowAdd || mod.HardTimeout != 0) {
+				mod.Actions[i] = ofproto.FinTimeout{} // or the entry would have both timeouts
+			}
+		}
 	}
 	return mod
 }
@@ -384,6 +389,8 @@ func (d *differential) actions(packetOut bool) (actions []ofproto.Action) {
 			}
 		case 12:
 			a = ofproto.Enqueue{Port: d.port(), QueueID: 1}
+		case 13:
+			a = ofproto.FinTimeout{Idle: pick[uint16](d, 0, 2, 5)}
 		default:
 			a = output(d.port())
 		}

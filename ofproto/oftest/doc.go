@@ -12,7 +12,7 @@
 // A Network wires several of them and simulated hosts together. Faults, among them a lost connection at any message,
 // withheld barriers and refused flow mods, are injected with Switch.Intercept.
 //
-// Where the specification leaves a choice it behaves like Open vSwitch 3.1, which a differential test holds it to. It is
+// Where the specification leaves a choice it behaves like Open vSwitch 3.1, also in what it says of itself, which a differential test holds it to. It is
 // stricter in one thing: what a switch would let pass and a controller should yet not do is kept in Switch.Violations,
 // which every test should find empty.
 package oftest

@@ -175,7 +175,7 @@ func (s *Switch) flowMod(m *ofproto.FlowMod) error {
 	if m.Flags&ofproto.Emergency != 0 {
 		return Unsupported
 	}
-	if err := check(m.Actions, false); err != nil {
+	if err := s.check(m.Actions, false); err != nil {
 		return err
 	}
 	if m.Match.Wildcards&ofproto.WildInPort == 0 && outputsTo(m.Actions, m.Match.InPort) {
@@ -203,7 +203,7 @@ func (s *Switch) packetOut(m *ofproto.PacketOut) ([]Egress, error) {
 	if m.BufferID != ofproto.NoBuffer {
 		return nil, UnknownBuffer
 	}
-	if err := check(m.Actions, true); err != nil {
+	if err := s.check(m.Actions, true); err != nil {
 		return nil, err
 	}
 	switch {

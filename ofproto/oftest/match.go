@@ -39,6 +39,12 @@ func keyOf(in ofproto.Port, frame []byte) ofproto.Match {
 	return k
 }
 
+// endsConnection reports whether a frame is a TCP segment with FIN or RST.
+func endsConnection(frame []byte) bool {
+	var p packet.Peeked
+	return packet.Peek(frame, &p) == nil && p.Proto == packet.ProtoTCP && p.EtherType == packet.TypeIPv4 && p.TCPFlags&(packet.FIN|packet.RST) != 0
+}
+
 // under returns the part of a match that counts under other wildcards.
 func under(m ofproto.Match, w ofproto.Wildcards) ofproto.Match {
 	m.Wildcards = w

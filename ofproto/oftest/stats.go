@@ -15,10 +15,14 @@ func (s *Switch) stats(ss *session, xid uint32, m *ofproto.StatsRequest) error {
 	reply := func(body ofproto.StatsReplyBody) { ss.send(xid, &ofproto.StatsReply{Body: body}) }
 	switch req := m.Body.(type) {
 	case ofproto.DescStatsRequest:
-		reply(ofproto.DescStats{
-			Manufacturer: "ofctl-live", Hardware: "simulated", Software: "oftest", SerialNumber: "None",
+		desc := ofproto.DescStats{
+			Manufacturer: "Nicira, Inc.", Hardware: "Open vSwitch", Software: "3.1.0", SerialNumber: "None",
 			Datapath: fmt.Sprintf("s%x", uint16(s.o.DPID)),
-		})
+		}
+		if s.o.Plain {
+			desc.Manufacturer, desc.Hardware, desc.Software = "ofctl-live", "simulated", "oftest"
+		}
+		reply(desc)
 	case ofproto.FlowStatsRequest:
 		s.flowStats(ss, xid, s.asked(req.Match, req.TableID, req.OutPort))
 	case ofproto.AggregateStatsRequest:

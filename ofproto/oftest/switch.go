@@ -17,6 +17,10 @@ type Options struct {
 	// TableSize is how many flow entries fit; 0 stands for a million, which is also Open vSwitch's.
 	TableSize int
 
+	// Plain makes a switch that has none of Open vSwitch's extensions, and describes itself as somebody else's. Others are
+	// Open vSwitch by their description and know its action fin_timeout.
+	Plain bool
+
 	// Now is the clock of timeouts and durations. With it, entries expire when Expire or anything else is called; without
 	// it, time.Now counts, and a connected switch looks for expired entries once a second by itself.
 	Now func() time.Time

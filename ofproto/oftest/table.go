@@ -211,6 +211,22 @@ func (t *table) choose(match ofproto.Match, rank int, strict bool, out ofproto.P
 	return slices.DeleteFunc(found, func(e *entry) bool { return !outputsTo(e.mod.Actions, out) })
 }
 
+// lower lowers an entry's timeouts as its FinTimeout actions say, where the frame that came by it ends a connection.
+func (t *table) lower(e *entry, frame []byte) {
+	least := func(timeout *uint16, limit uint16) {
+		if limit != 0 && (*timeout == 0 || *timeout > limit) {
+			*timeout = limit
+		}
+	}
+	for _, a := range e.mod.Actions {
+		if fin, ok := a.(ofproto.FinTimeout); ok && endsConnection(frame) {
+			least(&e.mod.IdleTimeout, fin.Idle)
+			least(&e.mod.HardTimeout, fin.Hard)
+			t.watch(e)
+		}
+	}
+}
+
 // expire removes what has timed out. A hard timeout that has passed too is the one reported.
 func (t *table) expire(now time.Time) []removal {
 	if t.nextDue.IsZero() || now.Before(t.nextDue) {

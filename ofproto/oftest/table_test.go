@@ -295,3 +295,38 @@ func TestDeleteByZero(t *testing.T) {
 		t.Errorf("left:\n%s", sw.DumpFlows())
 	}
 }
+
+// TestFinTimeout ends connections by FIN and by RST: the entry they come by expires sooner, and says so itself. It counts
+// from the last packet, so that what still flows stays.
+func TestFinTimeout(t *testing.T) {
+	for _, flags := range []uint8{packet.FIN | packet.ACK, packet.RST} {
+		c := newClock()
+		sw := NewSwitch(Options{Ports: ports(2), Now: c.now})
+		flows(t, sw, "cookie=1,idle_timeout=180,priority=2,tcp,tp_dst=1935 actions=fin_timeout(idle_timeout=5),output:2",
+			"cookie=2,priority=1,ip actions=fin_timeout(idle_timeout=3,hard_timeout=60),output:2")
+		frame := func(port uint16, flags uint8) []byte {
+			return packet.AppendTCP(nil, packet.TCP{DstMAC: macB, SrcMAC: macA, SrcIP: ipA, DstIP: ipB, SrcPort: 1, DstPort: port, Flags: flags})
+		}
+		sw.Receive(1, frame(1935, packet.ACK))
+		sw.Receive(1, frame(80, flags))
+		if f := sw.Flows(); f[0].IdleTimeout != 180 || f[1].IdleTimeout != 3 || f[1].HardTimeout != 60 {
+			t.Errorf("flags %x: timeouts of\n%s", flags, sw.DumpFlows())
+		}
+		sw.Receive(1, frame(1935, flags))
+		for range 3 {
+			c.add(4)
+			wantPorts(t, "in use after its end", outPorts(sw, 1, frame(1935, packet.ACK)), 2)
+		}
+		if got := cookies(sw); !reflect.DeepEqual(got, []uint64{1}) {
+			t.Errorf("flags %x: after 12 s: %d", flags, got)
+		}
+		c.add(5)
+		if got := cookies(sw); len(got) != 0 {
+			t.Errorf("flags %x: 5 s after the last packet: %d", flags, got)
+		}
+	}
+	mod := add(1, ofproto.MatchAll, ofproto.FinTimeout{Idle: 5})
+	if err := NewSwitch(Options{Plain: true}).Apply(mod); err != BadActionVendor {
+		t.Errorf("a switch without extensions says %v", err)
+	}
+}
