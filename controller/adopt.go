@@ -33,8 +33,8 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 		return // known from before: the wishes are newer than the table
 	}
 	byTuple := make(map[stream.Tuple][]flow.Rule)
-	for _, s := range have {
-		if r := ruleOf(s); r.Cookie.Kind() == flow.KindSession {
+	for i := range have {
+		if r := flow.Reported(&have[i]); r.Cookie.Kind() == flow.KindSession {
 			if t, ok := now.tupleOf(r); ok {
 				r.Notify = true // no switch reports that it was asked for
 				byTuple[t] = append(byTuple[t], r)
@@ -265,8 +265,8 @@ func (t *installer) adopt(have []ofproto.FlowStat, probes func(flow.Rule) bool) 
 	if t.synced {
 		return false
 	}
-	for _, s := range have {
-		switch r := ruleOf(s); r.Cookie.Kind() {
+	for i := range have {
+		switch r := flow.Reported(&have[i]); r.Cookie.Kind() {
 		case flow.KindSession, flow.KindHandsOff:
 			r.Notify = true
 			t.rules.put(&installed{rule: r})

@@ -78,7 +78,7 @@ func (s *session) life() life {
 		return over
 	case !s.heard:
 		return unheard
-	case s.state == parked:
+	case s.state == parked || s.state == finished:
 		return silent
 	}
 	return talking

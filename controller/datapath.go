@@ -25,6 +25,7 @@ type datapath struct {
 	remote   string
 	since    time.Time
 	software string // of the switch, from its description
+	ovs      bool   // it describes itself as Open vSwitch
 	xid      atomic.Uint32
 	table    *installer
 	echo     echoes
@@ -87,7 +88,7 @@ func (d *datapath) start() {
 	before, returned := d.c.topo.Load().Switch(d.dpid)
 	d.c.topo.SetSwitch(d.dpid, d.ports)
 	d.c.adopt(d, d.have)
-	sent, kept := d.table.connect(d, d.have)
+	sent, kept := d.table.connect(d, d.have, d.ovs)
 	if returned {
 		d.portsLost(before)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
@@ -73,6 +72,7 @@ func (c *Controller) shakeHands(conn *ofproto.Conn, admit func(ofproto.DPID) err
 	d.xid.Store(g.xid)
 	if s, ok := desc.Body.(ofproto.DescStats); ok {
 		d.software = s.Manufacturer + " " + s.Hardware + " " + s.Software
+		d.ovs = s.Manufacturer == "Nicira, Inc." && s.Hardware == "Open vSwitch"
 	}
 	return d, append(g.early, g.batch...), nil // what came right behind the barrier reply is behind it still
 }
@@ -234,10 +234,3 @@ func (g *greeting) next() ([]byte, error) {
 }
 
 func cloneBody(frame []byte) []byte { return append([]byte(nil), frame[ofproto.HeaderLen:]...) }
-
-// ruleOf is a switch's own report of an entry as a rule.
-func ruleOf(s ofproto.FlowStat) flow.Rule {
-	return flow.Rule{
-		Match: s.Match, Priority: s.Priority, Cookie: flow.Cookie(s.Cookie), Idle: s.IdleTimeout, Actions: s.Actions,
-	}
-}

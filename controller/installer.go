@@ -28,15 +28,17 @@ type installer struct {
 	dpid    ofproto.DPID
 	metrics *metrics
 
-	mu     sync.Mutex
-	out    sender          // nil while the switch is away
-	rules  wishes          // everything wished for
-	round  uint32          // of comparisons with the switch
-	flying []installation  // in the order they were sent
-	room   []installation  // the whole of what flying is the rest of
-	loose  bool            // a deletion was sent and no barrier since: what is added next might be executed before it
-	synced bool            // this process has compared the table at least once
-	mod    ofproto.FlowMod // the message in the making
+	mu      sync.Mutex
+	out     sender         // nil while the switch is away
+	rules   wishes         // everything wished for
+	round   uint32         // of comparisons with the switch
+	flying  []installation // in the order they were sent
+	room    []installation // the whole of what flying is the rest of
+	loose   bool           // a deletion was sent and no barrier since: what is added next might be executed before it
+	synced  bool           // this process has compared the table at least once
+	fin     finAction
+	mod     ofproto.FlowMod  // the message in the making
+	actions []ofproto.Action // its actions
 }
 
 // installed is one wished-for rule and how far it got. Invariant: acked implies sent.
@@ -54,6 +56,8 @@ type installation struct {
 	rules  []*installed
 	sent   time.Time
 	policy string // of whom the rules serve, for the metrics; "" for the controller's own
+	fin    bool   // with Fin
+	again  bool   // to be sent anew without, those of the rules that were refused
 	err    error  // the switch's first complaint
 	done   waiter
 }
@@ -143,10 +147,14 @@ func (t *installer) send(rules []*installed, policy string, done waiter) error {
 		}
 	}
 	in := installation{
-		first: t.out.reserve(uint32(len(rules)) + 1), rules: rules, sent: time.Now(), policy: policy, done: done,
+		first: t.out.reserve(uint32(len(rules)) + 1), rules: rules, sent: time.Now(), policy: policy, fin: t.fin.asked(), done: done,
 	}
 	for i, r := range rules {
-		r.rule.Add(&t.mod)
+		if in.fin {
+			t.actions = r.rule.AddFin(&t.mod, t.actions)
+		} else {
+			r.rule.Add(&t.mod)
+		}
 		if err := t.out.Write(in.first+uint32(i), &t.mod); err != nil {
 			return err
 		}
@@ -235,8 +243,9 @@ func (t *installer) acknowledged(barrier uint32, now time.Time) {
 			r.acked, r.ackedAt = r.sent, now // a rule that failed was unsent by its error
 		}
 	}
+	pending := ok && in.again && t.sendAgain(in)
 	t.mu.Unlock()
-	if !ok {
+	if !ok || pending {
 		return
 	}
 	t.metrics.installSeconds(in.policy).Observe(now.Sub(in.sent).Seconds())
@@ -299,10 +308,10 @@ func (t *installer) expired(k flow.Key) (rule flow.Rule, wished bool) {
 }
 
 // connect begins a connection: the switch has the rules in have, and is sent what differs from the wishes, nothing else.
-// Pair rules are left as they are: they expire by themselves.
-func (t *installer) connect(out sender, have []ofproto.FlowStat) (sent, kept int) {
+// Pair rules are left as they are: they expire by themselves. fin says that the switch should know fin_timeout.
+func (t *installer) connect(out sender, have []ofproto.FlowStat, fin bool) (sent, kept int) {
 	t.mu.Lock()
-	t.out, t.synced, t.loose = out, true, false
+	t.out, t.synced, t.loose, t.fin.known = out, true, false, fin
 	missing, surplus := t.compare(have)
 	now := time.Now()
 	for r := range t.rules.all {

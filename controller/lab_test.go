@@ -334,8 +334,11 @@ var (
 )
 
 // single is one switch with a peer 10 ms away, a CDN 100 ms away and two viewers.
-func single(l *lab) {
-	l.AddSwitch("s1", oftest.Options{DPID: 1})
+func single(l *lab) { singleWith(l, oftest.Options{}) }
+
+func singleWith(l *lab, o oftest.Options) {
+	o.DPID = 1
+	l.AddSwitch("s1", o)
 	l.AddHost("hb", "10.0.0.1", "s1", 1, 10*time.Millisecond).Listen(1935)
 	l.AddHost("hs", "10.0.0.2", "s1", 2, 100*time.Millisecond).Listen(1935)
 	l.AddHost("hv1", "10.0.0.3", "s1", 3, 5*time.Millisecond)

@@ -11,7 +11,7 @@ import (
 const (
 	meterInterval = 5 * time.Second
 	// quietAfter is how long a connection that carries nothing still takes its place at a peer. Its rules and its source
-	// stay; OpenFlow 1.0 does not show a FIN, so a viewer that left looks like one that pauses.
+	// stay; where no switch shows a FIN, a viewer that left looks like one that pauses.
 	quietAfter = 15 * time.Second
 )
 
@@ -56,7 +56,7 @@ func (d *datapath) metered(have []ofproto.FlowStat, _ time.Time) {
 	bytes, settings := make(map[stream.Tuple]uint64), d.c.settings()
 	for _, s := range have {
 		if flow.Cookie(s.Cookie).Kind() == flow.KindSession {
-			if k, ok := settings.tupleOf(ruleOf(s)); ok {
+			if k, ok := settings.tupleOf(flow.Reported(&s)); ok {
 				bytes[k] += s.ByteCount
 			}
 		}

@@ -31,6 +31,7 @@ type metrics struct {
 	conflicts  prometheus.Counter
 	repaired   *prometheus.CounterVec
 	resets     *prometheus.CounterVec // by source
+	ends       *prometheus.CounterVec // by reason
 	table      *prometheus.GaugeVec   // by dpid, rules
 	dropped    *prometheus.CounterVec // by dpid, port, class
 	strained   *prometheus.CounterVec // by dpid
@@ -167,9 +168,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		dropped:    counters("packet_ins_dropped_total", "Packets not sent on because their port exceeded its share.", "dpid", "port", "class"),
 		strained:   counters("overloads_total", "Times that a switch, or the daemon with its packets, began not to keep up.", "dpid"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
+		ends: counters("session_ends_total",
+			"Sessions that ended: finished, with a FIN or RST; idle, in a silence from which they may wake; reset, from outside.", "reason"),
 	}
 	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
-		m.flowErrors, m.sessions, m.decisions, m.bytes, m.forged, m.conflicts, m.repaired, m.resets, m.table,
+		m.flowErrors, m.sessions, m.decisions, m.bytes, m.forged, m.conflicts, m.repaired, m.resets, m.ends, m.table,
 		m.dropped, m.strained)
 	return m
 }

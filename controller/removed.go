@@ -32,6 +32,8 @@ func (d *datapath) removed(m *ofproto.FlowRemoved) {
 	case m.Reason == ofproto.RemovedDelete:
 		d.sparingly("rule deleted").WithField("match", m.Match).Warn("rule deleted by somebody else: put back")
 		d.table.install([]flow.Rule{rule}, "", nil)
+	case cookie.Kind() == flow.KindSession && rule.Fin && m.IdleTimeout == flow.FinIdle:
+		d.connectionOver(rule)
 	case cookie.Kind() == flow.KindSession:
 		d.sessionSilent(m.Match)
 	}
@@ -79,23 +81,13 @@ func (d *datapath) sessionOf(m *ofproto.FlowRemoved) (source string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.findEdge(d.c.topo.Load())
-	return s.Source.Name, len(s.plan.Steps) > 0 && s.plan.Edge() == d.dpid
+	return s.decided().Source.Name, s.edgeIs(d)
 }
 
 // sessionSilent parks the session whose way there on its client's switch expired.
 func (d *datapath) sessionSilent(m ofproto.Match) {
 	s, ok := d.c.sessions.Load(stream.Tuple{Client: m.NWSrc, ClientPort: m.TPSrc, Service: m.NWDst, ServicePort: m.TPDst})
-	if !ok {
-		return
-	}
-	s.mu.Lock()
-	s.findEdge(d.c.topo.Load())
-	edge := len(s.plan.Steps) > 0 && s.plan.Edge() == d.dpid
-	s.mu.Unlock()
-	if edge {
+	if ok && s.edgeIs(d) {
 		s.park()
 	}
 }
@@ -104,6 +96,10 @@ func (d *datapath) sessionSilent(m ofproto.Match) {
 func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 	why, now := fmt.Errorf("switch says %s", m.Reason()), time.Now()
 	full := m.ErrType == ofproto.FlowModFailed && m.Code == ofproto.FlowModAllTablesFull
+	if m.ErrType == ofproto.BadAction && m.Code <= ofproto.ActionBadVendorType && d.table.doWithout(xid) {
+		d.sparingly("fin_timeout refused").WithError(why).Info("fin_timeout refused: sessions that end are noticed by their silence")
+		return
+	}
 	if rule, ok := d.table.rejected(xid, why); ok {
 		d.c.metrics.flowErrors.WithLabelValues(rule.Cookie.Kind().String()).Inc()
 		d.sparingly("rule refused").WithField("rule", rule.Match).WithField("cookie", rule.Cookie).WithError(why).Warn("rule refused")
@@ -194,7 +190,7 @@ func (c *Controller) housekeep(now time.Time) {
 			s.resumes = false
 			mute = append(mute, s)
 		}
-		if s.state == ended || s.state == parked && now.Sub(s.since) > parkedFor {
+		if s.state == ended || s.state == parked && now.Sub(s.since) > parkedFor || s.state == finished && now.Sub(s.since) > finishedFor {
 			old = append(old, s)
 		}
 		s.mu.Unlock()

@@ -119,7 +119,7 @@ func (s *session) renewed() (next steer.Plan, ok bool) {
 func (s *session) makeGood(sent steer.Plan) {
 	for {
 		s.mu.Lock()
-		now, over := s.plan, s.state == ended || s.state == resetting
+		now, over := s.plan, s.state == ended || s.state == finished || s.state == resetting
 		s.mu.Unlock()
 		if over {
 			if next, ok := s.c.sessions.Load(s.Tuple); ok && next != s { // of the same port: its rules have the same keys

@@ -44,7 +44,7 @@ func (c *Controller) resetSessionsOf(p *peer) {
 func (c *Controller) sessionsWhere(match func(*session) bool) (hit []*session) {
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
-		if s.state != ended && match(s) {
+		if s.state != ended && s.state != finished && match(s) {
 			hit = append(hit, s)
 		}
 		s.mu.Unlock()
@@ -57,7 +57,7 @@ func (c *Controller) sessionsWhere(match func(*session) bool) (hit []*session) {
 func (s *session) reset(why string) bool {
 	s.mu.Lock()
 	was, plan := s.state, s.plan
-	if was == ended || was == resetting {
+	if was == ended || was == finished || was == resetting {
 		s.mu.Unlock()
 		return false
 	}
@@ -68,6 +68,7 @@ func (s *session) reset(why string) bool {
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.metrics.resets.WithLabelValues(s.Source.Name).Inc()
+	s.c.metrics.ends.WithLabelValues("reset").Inc()
 	s.c.diary.note(s, "session reset", logrus.Fields{"why": why})
 	s.provoke(resetTries)
 	return true

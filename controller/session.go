@@ -25,11 +25,12 @@ type session struct {
 	state sessionState
 	plan  steer.Plan
 	held  *held     // the newest packet that waits for the rules
-	since time.Time // when it was parked
+	since time.Time // when it was parked, or finished
 	told  bool      // its decision has been logged and counted
 
 	stale   bool // the network has changed while its rules were worked out or on their way
 	cutOff  bool // no path leads to its source any more
+	parted  bool // finished, and a FIN has passed since
 	refused bool // being reset, its client has been sent the RST
 
 	seated bool // it takes a place at its peer
@@ -56,7 +57,7 @@ func (s *session) servedFrom(ip ofproto.IPv4, port uint16) bool {
 func (s *session) isOpen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state != ended
+	return s.state != ended && s.state != finished
 }
 
 // decided is the decision as it stands.
@@ -72,11 +73,12 @@ const (
 	pending   sessionState = iota // rules are on their way
 	active                        // rules are acknowledged
 	parked                        // rules expired in a long silence; the next packet brings them back
+	finished                      // closed by one end or both; if by one, the other's next word brings them back
 	resetting                     // its client is being made to give up
 	ended
 )
 
-var stateNames = [...]string{"pending", "active", "parked", "resetting", "ended"}
+var stateNames = [...]string{"pending", "active", "parked", "finished", "resetting", "ended"}
 
 func (s sessionState) String() string { return stateNames[s] }
 
@@ -131,8 +133,18 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		}
 		return d.forward(snap)
 	}
+	if s.state == finished && s.parting(d) {
+		s.mu.Unlock()
+		h := d.hold()
+		h.back = back
+		if actions := releaseActions(plan, h); actions != nil {
+			h.release(actions)
+		}
+		return nil
+	}
 	s.seat()
 	s.announce()
+	s.parted = false
 	s.setState(pending)
 	s.held = d.hold()
 	s.held.back = back
@@ -343,6 +355,7 @@ func (s *session) park() {
 	s.since = time.Now()
 	s.mu.Unlock()
 	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != steer.WayBackIdle })
+	s.c.metrics.ends.WithLabelValues("idle").Inc()
 	s.c.diary.note(s, "session parked", nil)
 }
 

@@ -57,7 +57,7 @@ func (c *Controller) Sessions() []SessionState {
 	var list []SessionState
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
-		if s.state != ended {
+		if s.state != ended && s.state != finished {
 			list = append(list, SessionState{s.Session, s.state.String(), s.intent})
 		}
 		s.mu.Unlock()

@@ -133,7 +133,7 @@ func TestBroughtInParts(t *testing.T) {
 	sw.pending, sw.most = 0, 0
 	connected := make(chan int)
 	go func() {
-		sent, _ := table.connect(sw, have)
+		sent, _ := table.connect(sw, have, false)
 		connected <- sent
 	}()
 	sw.takes <- struct{}{} // it is in the midst of it

@@ -83,7 +83,7 @@ func (w *wishes) all(yield func(*installed) bool) {
 func (t *installer) compare(have []ofproto.FlowStat) (missing []*installed, surplus []flow.Key) {
 	t.round++
 	for i := range have {
-		r := ruleOf(have[i])
+		r := flow.Reported(&have[i])
 		if r.Cookie.Kind().Passing() {
 			continue
 		}
@@ -91,7 +91,7 @@ func (t *installer) compare(have []ofproto.FlowStat) (missing []*installed, surp
 		switch w := t.rules.get(k); {
 		case w == nil && r.Cookie.Ours():
 			surplus = append(surplus, k)
-		case w != nil && w.rule.Same(r):
+		case w != nil && t.asked(w.rule).Same(r):
 			w.seen = t.round
 		}
 	}

@@ -13,6 +13,7 @@ type Rule struct {
 	Cookie   Cookie
 	Idle     uint16 // seconds; 0: for ever
 	Notify   bool   // the switch says so when the entry goes (OFPFF_SEND_FLOW_REM)
+	Fin      bool   // it carries a connection: once that ends, Idle falls to FinIdle, on switches that can tell
 	Actions  []ofproto.Action
 }
 
@@ -25,10 +26,12 @@ type Key struct {
 // Key identifies the rule.
 func (r Rule) Key() Key { return Key{r.Match.Normalized(), r.Priority} }
 
-// Same reports whether two rules of one key do the same thing under the same cookie. Timeouts are compared too: a rule
-// with a shorter one than wished would expire under its session. Notify is not, for no switch reports it back.
+// Same reports whether another rule of one key does the same thing under the same cookie. Timeouts are compared too: a rule
+// with a shorter one than wished would expire under its session, unless its connection has ended. Notify is not, for no
+// switch reports it back.
 func (r Rule) Same(o Rule) bool {
-	return r.Cookie == o.Cookie && r.Idle == o.Idle && slices.EqualFunc(r.Actions, o.Actions, sameAction)
+	idle := r.Idle == o.Idle || r.Fin && o.Idle == FinIdle
+	return idle && r.Cookie == o.Cookie && r.Fin == o.Fin && slices.EqualFunc(r.Actions, o.Actions, sameAction)
 }
 
 // sameAction is ofproto.SameAction, without an allocation where two actions are the same to the bit.
@@ -40,7 +43,7 @@ func sameAction(a, b ofproto.Action) bool {
 	return a == b || ofproto.SameAction(a, b)
 }
 
-// Add fills m with the message that installs the rule; an entry of the same key is replaced with its counters.
+// Add fills m with the message that installs the rule, but for Fin; an entry of the same key is replaced with its counters.
 func (r Rule) Add(m *ofproto.FlowMod) {
 	*m = ofproto.FlowMod{
 		Match: r.Match, Cookie: uint64(r.Cookie), Command: ofproto.FlowAdd, IdleTimeout: r.Idle, Priority: r.Priority,

@@ -23,7 +23,7 @@ type Change struct {
 // the answer is not defined: no two keys of it depend on each other.
 func Diff(have, want Table) (c Change) {
 	for k, w := range want {
-		if h, ok := have[k]; !ok || !h.Same(w) {
+		if h, ok := have[k]; !ok || !w.Same(h) {
 			c.Add = append(c.Add, w)
 		}
 	}

@@ -52,6 +52,8 @@ func (p Plan) Release() []ofproto.Action {
 // Rules expire in a long silence, the way back on a redirecting switch in a much longer one (WayBackIdle): the first word
 // after a silence may be the source's, and bearing the source's own address it would be answered with a reset.
 //
+// On switches that can tell, they expire soon once a FIN or RST has come by them (flow.FinIdle).
+//
 // Where client and source are on the same port (one host, or two behind a switch of nobody's), the source would answer the
 // client directly, and as itself. So the client's address is rewritten as well: the source takes it for the service, and
 // sends its answers here. Two clients there with the same source port cannot be told apart then.
@@ -89,7 +91,8 @@ func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Pl
 			rules[0], rules[1] = c.backward(hops[i].Reversed()), c.forward(hops[i])
 		}
 		for j := range rules {
-			rules[j].Priority, rules[j].Cookie, rules[j].Idle, rules[j].Notify = flow.PrioritySession, cookie, idle, true
+			r := &rules[j]
+			r.Priority, r.Cookie, r.Idle, r.Notify, r.Fin = flow.PrioritySession, cookie, idle, true, true
 		}
 		if i == 0 && s.Redirected() {
 			rules[0].Idle = max(idle, WayBackIdle)

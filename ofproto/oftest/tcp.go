@@ -108,6 +108,13 @@ func (c *Conn) State() State {
 // Established reports whether both sides know of the connection and neither has ended it.
 func (c *Conn) Established() bool { return c.State() == Established }
 
+// Next returns the sequence number of what is sent next.
+func (c *Conn) Next() uint32 {
+	c.h.mu.Lock()
+	defer c.h.mu.Unlock()
+	return c.snd
+}
+
 // Local returns the host's own port.
 func (c *Conn) Local() uint16 { return c.tuple.local }
 
