@@ -44,6 +44,7 @@ type datapath struct {
 
 	packet   scratch // of the reading goroutine, as what follows
 	guards   map[ofproto.Port]*portGuard
+	whole    switchGuard
 	pulse    pulse
 	lag      time.Duration // of switch and daemon behind each other, when packets last came
 	full     full

@@ -11,11 +11,15 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-// Nothing is dropped while the daemon and its switches keep up. Where they do not, what costs everybody is shared out by port
-// and class: packets that go to all ports, or whose sender is new, questions that the controller answers itself, and new
+// Nothing is dropped while the daemon and its switches keep up. Where they do not, what costs everybody is shared out by switch,
+// port and class: packets that go to all ports, or whose sender is new, questions that the controller answers itself, and new
 // connections to services. A port that exceeds its share is quenched on the switch: such packets are dropped there for a
 // second, so that they take nothing from the channel that others need. What has a rule still passes, and who only asks for
-// one is not bounded. Ports to other switches are left alone: whoever floods is quenched where he is.
+// one is not bounded.
+//
+// The ports of one switch have a share together, whatever their number. Where that is used up, each of them still has a little
+// of its own, so that those who flood take nothing from who does not. What comes over a link may be all that another switch may
+// send; discovery there is never dropped.
 //
 // What must be remembered is bounded at all times: see maxHosts, maxPairs and a port's sessions.
 const (
@@ -43,6 +47,14 @@ const (
 	maxGuarded = 4096 // ports of a switch that are told apart
 )
 
+const (
+	switchPorts = 8 // the share of a switch, and of a link, is that of so many ports
+	// What a port has for itself where its switch has used up its share.
+	leastRate  = 2 // a second
+	leastBurst = 8
+	floodRate  = 16 // packets a second refused to a port beyond that: it is not quenched for less
+)
+
 // A class is a kind of packets that are shared out, and quenched, together.
 type class uint8
 
@@ -57,16 +69,46 @@ const (
 // String is the class's name in logs and metric labels.
 func (c class) String() string { return [...]string{"other", "arp", "lldp", "stream"}[c] }
 
-// shares is what one port may send of each class under strain: so many a second, and at once.
-var shares = [classes]struct{ rate, burst float64 }{
+// A share is so many packets a second, and so many at once.
+type share struct{ rate, burst float64 }
+
+// shares is what one port may send of each class under strain.
+var shares = [classes]share{
 	classOther: {500, 500}, classARP: {500, 500}, classLLDP: {100, 100},
 	classStream: {100, 4096}, // an audience behind one port may come all together
 }
+
+// whole is the share of all ports of a switch.
+func (s share) whole() share { return share{s.rate * switchPorts, s.burst * switchPorts} }
 
 // A bucket is a token bucket. Its zero value is full.
 type bucket struct {
 	spent float64
 	last  time.Time
+}
+
+// An allowance is what a port has had of a share. Its zero value has had nothing.
+type allowance struct{ own, least, refused bucket }
+
+// A verdict on one more packet.
+type verdict uint8
+
+const (
+	granted    verdict = iota
+	overSwitch         // its switch has had its share, and its port what it has for itself
+	overShare          // its port has had its share
+)
+
+// take asks for one more packet of a port and of its switch.
+func (a *allowance) take(sw *bucket, s share, now time.Time) verdict {
+	w := s.whole()
+	switch {
+	case !a.own.take(now, s.rate, s.burst):
+		return overShare
+	case sw.take(now, w.rate, w.burst) || a.least.take(now, leastRate, leastBurst):
+		return granted
+	}
+	return overSwitch
 }
 
 // take spends one token of a bucket that holds burst and regains rate a second; false where it is empty.
@@ -82,10 +124,17 @@ func (b *bucket) take(now time.Time, rate, burst float64) bool {
 
 // A portGuard is what one port has had of its shares. Of the reading goroutine.
 type portGuard struct {
-	shares       [classes]bucket
-	haste, pairs bucket
-	begun        begun
-	quenched     [classes]time.Time // until when
+	shares   [classes]allowance
+	haste    allowance
+	pairs    bucket
+	begun    begun
+	quenched [classes]time.Time // until when
+}
+
+// A switchGuard is what all ports of a switch, links left out, have had together. Of the reading goroutine.
+type switchGuard struct {
+	shares [classes]bucket
+	haste  bucket
 }
 
 // guard is the port's guard; the ports of a switch that has too many to be told apart share one.
@@ -135,16 +184,21 @@ func (d *datapath) kind() (class, ofproto.Match) {
 // mayPass reports whether the packet in hand, which costs others, may be handled: nothing is strained, or its port is within
 // its share. Where not, its port is quenched. A packet is counted once, however often it is asked about.
 func (d *datapath) mayPass(now time.Time) bool {
-	if !d.strained || d.packet.counted || d.onLink() {
+	if !d.strained || d.packet.counted {
 		return true
 	}
 	d.packet.counted = true
 	c, m := d.kind()
-	if d.guard(d.packet.in.InPort).shares[c].take(now, shares[c].rate, shares[c].burst) {
-		return true
+	a, v := &d.guard(d.packet.in.InPort).shares[c], granted
+	if !d.onLink() {
+		v = a.take(&d.whole.shares[c], shares[c], now)
+	} else if w := shares[c].whole(); c != classLLDP && !a.own.take(now, w.rate, w.burst) {
+		v = overShare
 	}
-	d.quench(c, m, now)
-	return false
+	if v != granted {
+		d.drop(v, c, m, now)
+	}
+	return v == granted
 }
 
 func (d *datapath) onLink() bool {
@@ -153,20 +207,21 @@ func (d *datapath) onLink() bool {
 
 // mayBegin reports whether the packet in hand may begin a session with a service; where not, its port is quenched.
 func (d *datapath) mayBegin(svc *stream.Service, now time.Time) bool {
-	g := d.guard(d.packet.in.InPort)
-	may := g.begun.room()
+	g, v := d.guard(d.packet.in.InPort), granted
+	if !g.begun.room() {
+		v = overShare
+	}
 	if hasty := d.table.unconfirmed() > behind || d.lag > 2*lagging; hasty || d.strained {
 		s := shares[classStream]
-		may = g.shares[classStream].take(now, s.rate, s.burst) && may
+		v = max(v, g.shares[classStream].take(&d.whole.shares[classStream], s, now))
 		if hasty {
-			may = g.haste.take(now, s.rate, hasteBurst) && may
+			v = max(v, g.haste.take(&d.whole.haste, share{s.rate, hasteBurst}, now))
 		}
 	}
-	if may {
-		return true
+	if v != granted {
+		d.drop(v, classStream, steer.Service(*svc), now)
 	}
-	d.quench(classStream, steer.Service(*svc), now)
-	return false
+	return v == granted
 }
 
 // mayPlace reports whether the sender of the packet in hand may have one more rule to a destination. Under pairMu.
@@ -186,15 +241,29 @@ func (d *datapath) mayPlace(now time.Time) bool {
 // quenchPriority is just above the rules that send up packets of a class.
 var quenchPriority = [classes]uint16{flow.PriorityQuench, flow.PriorityQuenchARP, flow.PriorityQuenchLLDP, flow.PriorityQuenchNew}
 
-// quench counts the packet in hand as dropped, and has the switch drop for a while what else matches and comes from its port,
-// where there is no rule for it.
-func (d *datapath) quench(c class, m ofproto.Match, now time.Time) {
+// anyPort labels what is dropped because a switch has used up its share: its ports may be thousands.
+const anyPort = "any"
+
+// drop counts the packet in hand as dropped, and quenches its port where that floods.
+func (d *datapath) drop(v verdict, c class, m ofproto.Match, now time.Time) {
 	in := d.packet.in.InPort
-	g, label := d.guard(in), in
-	if d.guards[in] == nil {
-		label = ofproto.PortNone // one of too many
+	g, label := d.guard(in), in.String()
+	switch {
+	case v == overSwitch:
+		label = anyPort
+	case d.guards[in] == nil:
+		label = ofproto.PortNone.String() // one of too many
 	}
-	d.c.metrics.dropped.WithLabelValues(d.dpid.String(), label.String(), c.String()).Inc()
+	d.c.metrics.dropped.WithLabelValues(d.dpid.String(), label, c.String()).Inc()
+	if v == overShare || !g.shares[c].refused.take(now, floodRate, floodRate) {
+		d.quench(g, c, m, now)
+	}
+}
+
+// quench has the switch drop for a while what else matches and comes from the port of the packet in hand, where there is no rule
+// for it.
+func (d *datapath) quench(g *portGuard, c class, m ofproto.Match, now time.Time) {
+	in := d.packet.in.InPort
 	if !now.After(g.quenched[c]) {
 		return // it is on its way
 	}

@@ -146,23 +146,34 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-func (l *lab) dropped(port ofproto.Port, c class) (n float64) {
+func (l *lab) dropped(port ofproto.Port, c class) float64 {
+	return l.series("ofctl_packet_ins_dropped_total", map[string]string{"port": port.String(), "class": c.String()})
+}
+
+// series is the sum of those series of a metric that have some labels.
+func (l *lab) series(name string, labels map[string]string) (sum float64) {
+	l.t.Helper()
 	families, err := l.reg.Gather()
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
 		for _, m := range f.GetMetric() {
-			labels := map[string]string{}
+			found := 0
 			for _, p := range m.GetLabel() {
-				labels[p.GetName()] = p.GetValue()
+				if want, ok := labels[p.GetName()]; ok && want == p.GetValue() {
+					found++
+				}
 			}
-			if f.GetName() == "ofctl_packet_ins_dropped_total" && labels["port"] == port.String() && labels["class"] == c.String() {
-				n += m.GetCounter().GetValue()
+			if found == len(labels) {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
 	}
-	return n
+	return sum
 }
 
 // TestLag has the answers of one switch take long, although few packets come in one read: it does not keep up, and ports are
@@ -346,7 +357,7 @@ func TestManyPorts(t *testing.T) {
 		d, _ := l.c.datapath(1)
 		other := &datapath{c: l.c, dpid: 9, guards: make(map[ofproto.Port]*portGuard), metrics: d.metrics}
 		for port := range ofproto.Port(60_000) {
-			other.guard(port).haste.take(time.Now(), 1, 2)
+			other.guard(port).pairs.take(time.Now(), 1, 2)
 		}
 		if n := len(other.guards); n > maxGuarded+1 {
 			l.t.Errorf("%d ports are told apart", n)

@@ -242,21 +242,9 @@ func (l *lab) logged(message string) (n int) {
 }
 
 // metric is the sum of a metric's series.
-func (l *lab) metric(name string) (sum float64) {
+func (l *lab) metric(name string) float64 {
 	l.t.Helper()
-	families, err := l.reg.Gather()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	return sum
+	return l.series(name, nil)
 }
 
 // pipes is a net.Listener without a network.

@@ -165,7 +165,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		conflicts:  counter("address_conflicts_total", "Times an IPv4 address was claimed by a second host."),
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
 		table:      gauges("rules", "Rules on a switch at its last audit: desired, present, missing, foreign.", "dpid", "rules"),
-		dropped:    counters("packet_ins_dropped_total", "Packets not sent on because their port exceeded its share.", "dpid", "port", "class"),
+		dropped:    counters("packet_ins_dropped_total", "Packets not sent on because their port exceeded its share, or all ports of their switch theirs: port any.", "dpid", "port", "class"),
 		strained:   counters("overloads_total", "Times that a switch, or the daemon with its packets, began not to keep up.", "dpid"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
 		ends: counters("session_ends_total",
