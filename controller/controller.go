@@ -111,6 +111,7 @@ type Controller struct {
 	publishers publishers
 	ownDials   atomic.Bool // some client has dialled a peer itself
 	streams    stream.Directory
+	waiting    atomic.Int32 // questions for another upstream
 	players    players
 	diary      diary
 	ports      atomic.Pointer[map[topo.Point]*peer] // the peers that have one to themselves

@@ -93,7 +93,7 @@ func (j *joined) Streams() []api.Live {
 	for _, l := range j.Controller.Streams() {
 		out := api.Live{App: l.App, Key: l.Key, Service: l.Service, Viewers: l.Viewers}
 		for _, c := range l.Copies {
-			copied := api.Copy{At: c.At, From: c.From, Published: c.Published, Viewers: c.Viewers}
+			copied := api.Copy{At: c.At, From: c.From, Next: c.Next, Published: c.Published, Viewers: c.Viewers}
 			if c.Publisher != (ofproto.IPv4{}) {
 				copied.Publisher = c.Publisher.String()
 			}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -22,7 +24,7 @@ func (j *joined) Register(name string, r api.Registration) (time.Duration, error
 			Name: name, Address: r.Address.As4(), Port: r.Port, MaxViewers: r.MaxViewers, MaxKbps: r.MaxKbps,
 			Ingest: r.Ingest, DSCP: r.DSCP,
 		},
-		Draining: r.Draining, Streams: reported(r.Streams),
+		Draining: r.Draining, Streams: j.reported(r.Streams),
 	}, time.Now())
 	return controller.RegistrationTTL, answer(err)
 }
@@ -70,11 +72,11 @@ func answer(err error) error {
 	return err
 }
 
-func reported(list []api.Stream) []stream.Reported {
+func (j *joined) reported(list []api.Stream) []stream.Reported {
 	out := make([]stream.Reported, len(list))
 	for i, s := range list {
 		out[i] = stream.Reported{
-			ID: stream.ID{App: s.App, Key: s.Key}, Viewers: s.Viewers, Kbps: s.Kbps, Published: s.Published,
+			ID: stream.ID{App: s.App, Key: s.Key}, Viewers: s.Viewers, Kbps: s.Kbps, Published: s.Published, From: j.SourceAt(s.From),
 		}
 	}
 	return out
@@ -86,8 +88,8 @@ func (j *joined) Leave(name string) error {
 }
 
 // Upstream implements api.Registry.
-func (j *joined) Upstream(app, key, relay string) ([]string, error) {
-	from, err := j.Upstreams(stream.ID{App: app, Key: key}, relay, time.Now())
+func (j *joined) Upstream(ctx context.Context, app, key, relay string, than netip.AddrPort) ([]string, error) {
+	from, err := j.AwaitUpstreams(ctx, stream.ID{App: app, Key: key}, relay, than)
 	if err != nil {
 		return nil, answer(err)
 	}

@@ -69,10 +69,23 @@ func TestRegistrations(t *testing.T) {
 			t.Errorf("registered %+v as %+v", marked, p.Peer)
 		}
 	}
+	marked.Streams = []api.Stream{
+		{App: "live", Key: "a", From: netip.MustParseAddrPort("10.0.0.1:1935")},
+		{App: "live", Key: "b", From: netip.MustParseAddrPort("192.0.2.1:1935")},
+		{App: "live", Key: "c"},
+	}
+	if _, err := j.Register("marked", marked); err != nil {
+		t.Error(err)
+	}
+	for i, want := range []string{"hb-relay", "192.0.2.1:1935", "cdn"} {
+		if got := j.Streams()[i].Copies[0].From; got != want {
+			t.Errorf("stream %d comes from %s, want %s", i, got, want)
+		}
+	}
 	if err := j.Leave("none"); !errors.Is(err, api.ErrUnknown) || err.Error() != "no such peer: none" {
 		t.Error(err)
 	}
-	if _, err := j.Upstream("live", "a", "none"); !errors.Is(err, api.ErrUnknown) {
+	if _, err := j.Upstream(t.Context(), "live", "a", "none", netip.AddrPort{}); !errors.Is(err, api.ErrUnknown) {
 		t.Error(err)
 	}
 }

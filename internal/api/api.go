@@ -10,7 +10,8 @@
 //	       ?dry_run=true answers which sessions would move, ?migrate=true ends those so that they dial again,
 //	                             until the policy or the configuration changes once more
 //	PUT    /v1/peers/{name}      a Registration, renewed before its time is over; DELETE to leave
-//	GET    /v1/upstream          ?app=live&key=a&relay=NAME: where that relay should pull that stream from
+//	GET    /v1/upstream          ?app=live&key=a&relay=NAME: where that relay should pull that stream from;
+//	       &than=ADDRESS:PORT&wait=5s  answers once the first is another than that, or after so long
 //	POST   /hooks/nginx-rtmp     callbacks of an nginx-rtmp peer, told by its address or by ?relay=NAME
 //
 // An error is {"error":"..."} with a status that fits. The types of the bodies are in views.go. The package keeps no state:
@@ -22,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -61,8 +63,9 @@ type Registry interface {
 	Register(name string, r Registration) (ttl time.Duration, err error)
 	// Leave removes a registered peer. ErrUnknown: there is none of that name.
 	Leave(name string) error
-	// Upstream returns where a relay should pull a stream from, best first. ErrUnknown: the relay is not registered.
-	Upstream(app, key, relay string) ([]string, error)
+	// Upstream returns where a relay should pull a stream from, best first. While the first is at the address than, it may wait
+	// for that to change until the context ends. ErrUnknown: the relay is not registered.
+	Upstream(ctx context.Context, app, key, relay string, than netip.AddrPort) ([]string, error)
 }
 
 // The errors that an implementation may wrap, and the status each becomes; any other error is a 500.
@@ -260,10 +263,34 @@ func (o *Options) getUpstream(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "want ?app=APP&key=KEY&relay=NAME")
 		return
 	}
-	up, err := o.Registry.Upstream(q.Get("app"), q.Get("key"), q.Get("relay"))
+	than, wait, err := longPoll(q)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	up, err := o.Registry.Upstream(ctx, q.Get("app"), q.Get("key"), q.Get("relay"), than)
 	if err != nil {
 		fail(w, err)
 		return
 	}
 	reply(w, http.StatusOK, Upstreams{Upstreams: list(up)})
+}
+
+// maxWait bounds how long a question may wait for its answer: less than the server gives any request.
+const maxWait = 20 * time.Second
+
+// longPoll reads the arguments of a question that waits for another answer than the last; zero where it does not.
+func longPoll(q url.Values) (than netip.AddrPort, wait time.Duration, err error) {
+	if q.Get("than") == "" && q.Get("wait") == "" {
+		return than, 0, nil
+	}
+	if than, err = netip.ParseAddrPort(q.Get("than")); err != nil {
+		return than, 0, Refuse(ErrInvalid, "than=%s: want ADDRESS:PORT", q.Get("than"))
+	}
+	if wait, err = time.ParseDuration(q.Get("wait")); err != nil || wait < 0 || wait > maxWait {
+		return than, 0, Refuse(ErrInvalid, "wait=%s: want a duration up to %v", q.Get("wait"), maxWait)
+	}
+	return than, wait, nil
 }

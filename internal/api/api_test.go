@@ -23,6 +23,7 @@ type fake struct {
 	policy   Policy
 	change   PolicyChange
 	peers    map[string]Registration
+	waits    time.Duration
 	asked    []string
 	notReady error
 	migrated []Move
@@ -77,8 +78,11 @@ func (f *fake) Leave(name string) error {
 	return nil
 }
 
-func (f *fake) Upstream(app, key, relay string) ([]string, error) {
-	f.asked = []string{app, key, relay}
+func (f *fake) Upstream(ctx context.Context, app, key, relay string, than netip.AddrPort) ([]string, error) {
+	f.asked = []string{app, key, relay, than.String()}
+	if until, ok := ctx.Deadline(); ok {
+		f.waits = time.Until(until).Round(time.Second)
+	}
 	return []string{"rtmp://10.0.0.2:1935/live"}, nil
 }
 
@@ -144,9 +148,11 @@ func TestChanges(t *testing.T) {
 		t.Errorf("PUT policy: %d %s, told %+v", status, got, f.change)
 	}
 	status, got, _ = do(h, "PUT", "/v1/peers/hb", `{"address":"10.0.0.1","port":1935,"max_viewers":100,"max_kbps":0,"viewers":3,
-		"draining":false,"ingest":true,"dscp":10,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"age_seconds":10.5,"published":true}]}`)
+		"draining":false,"ingest":true,"dscp":10,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"age_seconds":10.5,"published":true},
+		{"app":"live","key":"b","viewers":0,"kbps":0,"age_seconds":1,"published":false,"from":"10.0.0.2:1935"}]}`)
 	want := Registration{Address: netip.MustParseAddr("10.0.0.1"), Port: 1935, MaxViewers: 100, Viewers: 3, Ingest: true, DSCP: 10,
-		Streams: []Stream{{App: "live", Key: "a", Viewers: 2, Kbps: 600, AgeSeconds: 10.5, Published: true}}}
+		Streams: []Stream{{App: "live", Key: "a", Viewers: 2, Kbps: 600, AgeSeconds: 10.5, Published: true},
+			{App: "live", Key: "b", AgeSeconds: 1, From: netip.MustParseAddrPort("10.0.0.2:1935")}}}
 	if status != 200 || !equalJSON(t, got, `{"ttl_seconds":15}`) || !reflect.DeepEqual(f.peers["hb"], want) {
 		t.Errorf("PUT peer: %d %s, told %+v", status, got, f.peers["hb"])
 	}
@@ -154,8 +160,12 @@ func TestChanges(t *testing.T) {
 		t.Errorf("DELETE peer: %d %s, left %v", status, got, f.peers)
 	}
 	do(h, "GET", "/v1/upstream?app=live&key=a%2Fb&relay=hb", "")
-	if !reflect.DeepEqual(f.asked, []string{"live", "a/b", "hb"}) {
-		t.Errorf("asked for %v", f.asked)
+	if !reflect.DeepEqual(f.asked, []string{"live", "a/b", "hb", "invalid AddrPort"}) || f.waits != 0 {
+		t.Errorf("asked for %v, waiting %v", f.asked, f.waits)
+	}
+	do(h, "GET", "/v1/upstream?app=live&key=a&relay=hb&than=10.0.0.2:1935&wait=5s", "")
+	if !reflect.DeepEqual(f.asked, []string{"live", "a", "hb", "10.0.0.2:1935"}) || f.waits != 5*time.Second {
+		t.Errorf("asked for %v, waiting %v", f.asked, f.waits)
 	}
 }
 
@@ -193,6 +203,11 @@ func TestProblems(t *testing.T) {
 		{"DELETE", "/v1/sessions", ``, 405, "DELETE is not for it, but GET"},
 		{"GET", "/v1/peers/a", ``, 405, "GET is not for it, but PUT and DELETE"},
 		{"GET", "/v1/upstream?app=&key=a&relay=r", ``, 400, "want ?app=APP&key=KEY&relay=NAME"},
+		{"GET", "/v1/upstream?app=live&key=a&relay=r&than=hs&wait=5s", ``, 400, "than=hs: want ADDRESS:PORT"},
+		{"GET", "/v1/upstream?app=live&key=a&relay=r&wait=5s", ``, 400, "than=: want ADDRESS:PORT"},
+		{"GET", "/v1/upstream?app=live&key=a&relay=r&than=10.0.0.2:1935&wait=21s", ``, 400, "wait=21s: want a duration up to 20s"},
+		{"GET", "/v1/upstream?app=live&key=a&relay=r&than=10.0.0.2:1935&wait=-1s", ``, 400, "wait=-1s: want"},
+		{"PUT", "/v1/peers/a", `{"streams":[{"from":"hs"}]}`, 400, "not an ip:port"},
 		{"DELETE", "/v1/peers/none", ``, 404, `peer "none"`},
 		{"GET", "/v1/upstream?app=live", ``, 400, "want ?app"},
 		{"GET", "/nowhere", ``, 404, "no such path: /nowhere"},

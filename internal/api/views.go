@@ -82,7 +82,8 @@ type Live struct {
 // A Copy is a stream at one source.
 type Copy struct {
 	At        string `json:"at"`             // a peer's name, or cdn
-	From      string `json:"from,omitempty"` // the source it comes from
+	From      string `json:"from,omitempty"` // the source it comes from, or its address where it is not known
+	Next      string `json:"next,omitempty"` // the source it has been told to have it from instead
 	Published bool   `json:"published"`      // to this very source
 	Publisher string `json:"publisher,omitempty"`
 	Viewers   int    `json:"viewers"`
@@ -136,6 +137,8 @@ type Stream struct {
 	Kbps       int     `json:"kbps"`
 	AgeSeconds float64 `json:"age_seconds"`
 	Published  bool    `json:"published"` // by a publisher at this relay, not pulled
+	// From is where it comes from now; absent: from nowhere, or from a publisher.
+	From netip.AddrPort `json:"from,omitzero"`
 }
 
 // Registered answers a Registration.

@@ -17,6 +17,7 @@ import (
 const (
 	renewal    = 5 * time.Second
 	leaveLimit = 2 * time.Second
+	gathering  = 50 * time.Millisecond // what changes within this is told with one report
 )
 
 // peerReport is what a relay tells the controller of itself (PUT /v1/peers/NAME).
@@ -39,10 +40,13 @@ type streamReport struct {
 	Kbps       float64 `json:"kbps"`
 	AgeSeconds float64 `json:"age_seconds"`
 	Published  bool    `json:"published"`
+	// From is the address of the upstream that it comes from now.
+	From netip.AddrPort `json:"from,omitzero"`
 }
 
-// belong registers with the controller and renews until ctx ends, then leaves. A controller that does not answer is
-// tried again at the next renewal: the relay serves with or without it.
+// belong registers with the controller and renews until ctx ends, then leaves. It renews early when streams come from
+// elsewhere than it has told. A controller that does not answer is tried again at the next renewal: the relay serves with or
+// without it.
 func (r *Relay) belong(ctx context.Context) error {
 	tick := time.NewTicker(renewal)
 	defer tick.Stop()
@@ -63,12 +67,28 @@ func (r *Relay) belong(ctx context.Context) error {
 			}
 			known = true
 		}
+		news := r.news
+		if !known {
+			news = nil
+		}
 		select {
 		case <-tick.C:
+		case <-news:
+			sleep(ctx, gathering)
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
 			r.leave()
 			return nil
 		}
+	}
+}
+
+// tell has the controller told soon that a stream comes from elsewhere.
+func (r *Relay) tell() {
+	select {
+	case r.news <- struct{}{}:
+	default: // it is about to be
 	}
 }
 
@@ -83,6 +103,8 @@ func (r *Relay) report(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("relay: report: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	return r.upstreams.call(ctx, http.MethodPut, r.peerPath(), bytes.NewReader(b), nil)
 }
 
@@ -124,6 +146,9 @@ func (s *stream) report(now time.Time) streamReport {
 	defer s.mu.RUnlock()
 	sr := streamReport{
 		App: s.id.app, Key: s.id.key, Viewers: len(s.viewers), Kbps: math.Round(s.meter.kbps), Published: s.publisher != nil,
+	}
+	if a := s.splicer.active; a != nil && s.publisher == nil {
+		sr.From = a.at
 	}
 	if !s.born.IsZero() {
 		sr.AgeSeconds = math.Round(now.Sub(s.born).Seconds()*10) / 10

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +63,7 @@ func (in *inlet) run(ctx context.Context, s *stream) {
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	enter(stateWaiting)
+	in.at = remote(c)
 	in.opened.Store(true)
 	s.offer(in.source)
 	defer s.drop(in.source)
@@ -83,6 +86,15 @@ func (in *inlet) run(ctx context.Context, s *stream) {
 		}
 		s.feed(in.source, ms, payloadBytes(ms))
 	}
+}
+
+// remote is the address at the other end of a connection.
+func remote(c net.Conn) netip.AddrPort {
+	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
 // request is what an upstream is asked for: the stream, with the arguments that its first viewer or publisher gave.

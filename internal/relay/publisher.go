@@ -110,6 +110,7 @@ func (s *stream) publish(p *publisher) (admitted, busy bool) {
 	}
 	s.ensurePushes(p.request)
 	s.relay.metrics.published.Inc()
+	s.relay.tell()
 	return true, false
 }
 
@@ -121,6 +122,7 @@ func (s *stream) unpublish(p *publisher) {
 	defer s.mu.Unlock()
 	if s.publisher == p {
 		s.publisher = nil
+		s.relay.tell()
 	}
 	if len(s.viewers) == 0 {
 		s.lonely = time.Now()

@@ -13,7 +13,7 @@ import (
 
 const (
 	supervision = 50 * time.Millisecond // how often a pull looks after its connections
-	refresh     = 5 * time.Second       // how often the controller is asked for something better
+	refresh     = 5 * time.Second       // how often the controller is asked for something better, which it says sooner if it can
 	silence     = 10 * time.Second      // an upstream that has never sent is given this, if there is another
 	disfavour   = time.Minute           // an upstream that was offered as better and was not, is not tried again for this
 )
@@ -31,6 +31,7 @@ type pull struct {
 
 	// What follows belongs to run's goroutine.
 	list    []rtmp.URL // upstreams, best first
+	moved   bool       // the last answer named another first than the one before it
 	asking  bool
 	asked   time.Time
 	active  *inlet // whose messages viewers get; nil: none
@@ -77,8 +78,10 @@ func (p *pull) run(ctx context.Context) {
 		case <-ctx.Done():
 		case in := <-p.finished:
 			p.lost(in, log)
-		case p.list = <-p.answers:
+		case list := <-p.answers:
 			p.asking = false
+			p.moved = len(list) > 0 && (len(p.list) == 0 || list[0] != p.list[0])
+			p.list = list
 		case <-tick.C:
 		}
 		p.look(ctx, time.Now(), log)
@@ -92,10 +95,11 @@ func (p *pull) run(ctx context.Context) {
 	}
 }
 
-// ask finds upstreams without holding up anything else.
+// ask finds upstreams without holding up anything else. A controller lets it wait for better ones.
 func (p *pull) ask(ctx context.Context) {
 	p.asking, p.asked = true, time.Now()
-	go func() { p.answers <- p.stream.relay.upstreams.find(ctx, p.stream.id) }()
+	known := p.list
+	go func() { p.answers <- p.stream.relay.upstreams.find(ctx, p.stream.id, known) }()
 }
 
 // look decides what is to be done now.
@@ -103,22 +107,35 @@ func (p *pull) look(ctx context.Context, now time.Time, log *logrus.Entry) {
 	if ctx.Err() != nil || p.yielding.Load() {
 		return
 	}
-	if !p.asking && (now.Sub(p.asked) > refresh || len(p.list) == 0 && now.Sub(p.asked) > time.Second) {
+	if !p.asking && (now.Sub(p.asked) > refresh || (p.moved || len(p.list) == 0) && now.Sub(p.asked) > time.Second) {
 		p.ask(ctx)
 	}
-	if p.next != nil && p.stream.isActive(p.next.source) {
-		p.active, p.next = p.next, nil // what was active has been stopped by the change
-		delete(p.faults, p.active.url)
-	}
+	p.settle()
 	stalled := p.active != nil && p.active.media.Load() && p.active.quiet(now) > p.stream.relay.o.Stall
 	switch {
+	case p.next != nil && p.active == nil && !p.next.media.Load() && p.better(now.Add(-disfavour), p.next.url):
+		p.next.stop() // it waits for a stream that is to be had elsewhere
+		p.call(ctx, &p.list[0], log)
 	case p.next != nil:
 		p.mind(now, stalled)
 	case p.active == nil || stalled:
 		p.call(ctx, p.choose(now, p.active), log)
-	case len(p.list) > 0 && p.list[0] != p.active.url && !now.Before(p.faults[p.list[0]].until):
+	case p.better(now, p.active.url):
 		p.call(ctx, &p.list[0], log)
 	}
+}
+
+// settle takes note of a change: what was active has been stopped by it.
+func (p *pull) settle() {
+	if p.next != nil && p.stream.isActive(p.next.source) {
+		p.active, p.next = p.next, nil
+		delete(p.faults, p.active.url)
+	}
+}
+
+// better reports whether there is a better upstream than u that has no fault at that time.
+func (p *pull) better(now time.Time, u rtmp.URL) bool {
+	return len(p.list) > 0 && p.list[0] != u && !now.Before(p.faults[p.list[0]].until)
 }
 
 // mind gives up a next inlet that leads nowhere, and a stalled one that has been replaced.
@@ -177,6 +194,7 @@ func (p *pull) call(ctx context.Context, u *rtmp.URL, log *logrus.Entry) {
 // lost takes note of an inlet's end.
 func (p *pull) lost(in *inlet, log *logrus.Entry) {
 	p.running--
+	p.settle()
 	if in != p.active && in != p.next {
 		return // it was stopped because another took over
 	}

@@ -39,6 +39,7 @@ type Relay struct {
 	listeners []net.Listener
 	ending    bool
 
+	news     chan struct{} // capacity 1: streams come from elsewhere than the controller was told
 	draining atomic.Bool
 	ready    atomic.Bool
 	work     sync.WaitGroup
@@ -59,6 +60,7 @@ func New(o Options) (*Relay, error) {
 	r := &Relay{
 		o: o, log: o.Log.WithField("relay", o.Name), metrics: newMetrics(o.Registry), mark: hex.EncodeToString(mark[:]),
 		streams: make(map[streamID]*stream), conns: make(map[net.Conn]struct{}), addresses: make(map[netip.Addr]int),
+		news: make(chan struct{}, 1),
 	}
 	r.upstreams = newDirectory(o, r.log)
 	return r, nil
@@ -237,6 +239,7 @@ func (r *Relay) stream(id streamID) *stream {
 
 // changed is told that a stream has a new source; the one before it, if it still runs, is done.
 func (r *Relay) changed(s *stream, before, after *source, seamless bool) {
+	r.tell()
 	fields := logrus.Fields{"stream": s.id.String(), "source": after.name}
 	if before == nil && !after.follows {
 		r.log.WithFields(fields).Info("stream begins")

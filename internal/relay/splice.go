@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"hash/maphash"
+	"net/netip"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/rtmp"
@@ -29,7 +30,8 @@ var hashSeed = maphash.MakeSeed()
 // A source is one connection that brings a stream: a publisher's, or one to an upstream.
 type source struct {
 	name string
-	stop func() // ends the connection; called when another source has taken over
+	stop func()         // ends the connection; called when another source has taken over
+	at   netip.AddrPort // of an upstream: where it was reached
 	// encodes says that what it brings was never sent by anybody else: a publisher, that there is no use in comparing.
 	encodes bool
 
@@ -145,15 +147,14 @@ func (s *splicer) consider(c *source, h heldMessage, now time.Time) bool {
 	if h.role == rtmp.RoleConfig || h.role == rtmp.RoleMetadata {
 		c.setup = c.setup.with(h.Message, h.role)
 	}
-	if !s.started {
-		s.promote(c, now)
-		return s.emit(c, h.Message, h.role, now)
-	}
 	if !isFrame(h.role) {
 		return false // configurations go out when the candidate takes over, if they are news
 	}
 	c.held = append(c.held, h)
 	c.heldLen += len(h.Payload)
+	if !s.started {
+		return s.take(c, now) // what a server says before there is a stream begins none
+	}
 	if c.joined || s.match(c) {
 		return s.advance(c, now)
 	}
@@ -295,8 +296,6 @@ func (s *splicer) emit(src *source, m rtmp.Message, role rtmp.Role, now time.Tim
 			s.floor = m.Timestamp
 		}
 		s.last[m.Type] = m.Timestamp
-	}
-	if frame || !s.started {
 		s.arrived, s.started = now, true
 	}
 	s.offset = src.offset

@@ -150,6 +150,23 @@ func TestSpliceJoinsOverlapWithoutLoss(t *testing.T) {
 	}
 }
 
+// TestSpliceBeginsWithFrame has a server say this and that before it has the stream, which another brings.
+func TestSpliceBeginsWithFrame(t *testing.T) {
+	b := newSpliceBench()
+	waits := b.begin("waits")
+	b.feed(waits, rtmp.Message{Type: rtmp.TypeDataAMF0, Payload: []byte{2, 0, 1, '|', 1, 1, 1, 1}}, b.now)
+	b.feed(waits, rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte{0x17, 0, 0, 0, 0, 9}}, b.now)
+	if b.active != nil || len(b.w.entries) > 0 {
+		t.Errorf("begun by %v with %d messages", b.active, len(b.w.entries))
+	}
+	next := b.begin("next")
+	b.bring(next, 0, 20, 0)
+	if b.active != next {
+		t.Errorf("active is %v", b.active)
+	}
+	span(t, b.w, 0, 20)
+}
+
 func TestSpliceResumesAtKeyframe(t *testing.T) {
 	b := newSpliceBench()
 	old := b.begin("old")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ const (
 	askTimeout  = 2 * time.Second
 	maxAnswer   = 1 << 20 // bytes of an HTTP answer that are read
 	maxUpstream = 16
+	maxIdle     = 64 // connections to the controller; each question that waits has one
 )
 
 // A directory says where a stream that is not published here comes from: the fixed upstreams, or what the controller
@@ -40,19 +42,21 @@ func newDirectory(o Options, log logrus.FieldLogger) *directory {
 			d.fixed = append(d.fixed, t)
 		}
 	}
-	d.client = &http.Client{Timeout: askTimeout, Transport: &http.Transport{MaxIdleConns: 4, IdleConnTimeout: time.Minute}}
+	d.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: time.Minute}}
 	return d
 }
 
 // any reports whether streams can be pulled at all.
 func (d *directory) any() bool { return len(d.fixed) > 0 || d.controller != "" }
 
-// find returns a stream's upstreams, best first, each with its application.
-func (d *directory) find(ctx context.Context, id streamID) []rtmp.URL {
+// find returns a stream's upstreams, best first, each with its application. A controller that would name the same first as
+// there is in known waits until that changes, for as long as refresh.
+func (d *directory) find(ctx context.Context, id streamID, known []rtmp.URL) []rtmp.URL {
 	found := d.fixed
 	if d.controller != "" {
-		asked, err := d.ask(ctx, id)
+		asked, err := d.ask(ctx, id, known)
 		switch {
+		case ctx.Err() != nil: // nobody wants to know any more
 		case err != nil:
 			d.log.WithError(err).WithField("stream", id.String()).Warn("controller does not name an upstream")
 		case len(asked) > 0:
@@ -71,8 +75,18 @@ func (d *directory) find(ctx context.Context, id streamID) []rtmp.URL {
 	return us
 }
 
-func (d *directory) ask(ctx context.Context, id streamID) ([]rtmp.URL, error) {
+func (d *directory) ask(ctx context.Context, id streamID, known []rtmp.URL) ([]rtmp.URL, error) {
 	q := url.Values{"app": {id.app}, "key": {id.key}, "relay": {d.name}}
+	limit := askTimeout
+	if len(known) > 0 {
+		if _, err := netip.ParseAddrPort(known[0].Address()); err == nil { // else it was not the controller that named it
+			q.Set("than", known[0].Address())
+			q.Set("wait", refresh.String())
+			limit += refresh
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	var answer struct {
 		Upstreams []string `json:"upstreams"`
 	}
@@ -90,7 +104,7 @@ func (d *directory) ask(ctx context.Context, id streamID) ([]rtmp.URL, error) {
 	return us, nil
 }
 
-// call makes one request of the controller. An answer other than 2xx is an error that carries its text.
+// call makes one request of the controller, for which ctx should have a limit. An answer other than 2xx is an error that carries its text.
 func (d *directory) call(ctx context.Context, method, path string, body io.Reader, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, d.controller+path, body)
 	if err != nil {

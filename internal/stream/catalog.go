@@ -26,6 +26,7 @@ func (id ID) compare(o ID) int {
 type Copy struct {
 	At        string       // the source: a peer's name, or CDN
 	From      string       // the source it comes from; "" where it is published here or nobody knows
+	Next      string       // the source it has been told to have it from instead, while it has not said so; "" for none
 	Published bool         // clients publish it here
 	Publisher ofproto.IPv4 // who publishes it; zero where nobody knows
 	Viewers   int          // other relays among them
@@ -59,7 +60,7 @@ type Catalog struct {
 	upstream *tree[given]
 }
 
-// A given is how many copies of any streams a source gives to other sources.
+// A given is how many copies of any streams a source gives to other sources, or is about to.
 type given struct {
 	source string
 	copies int
@@ -91,7 +92,8 @@ func (c *Catalog) All(yield func(*Live) bool) {
 // Empty reports whether no stream is known.
 func (c *Catalog) Empty() bool { return c == nil || c.byID == nil }
 
-// Given is how many copies of streams other sources have from this one. Each takes as much of it as a viewer.
+// Given is how many copies of streams other sources have from this one, or have been told to. Each takes as much of it as a
+// viewer.
 func (c *Catalog) Given(source string) int {
 	if c == nil {
 		return 0

@@ -22,6 +22,7 @@ type Directory struct {
 	streams map[ID]*entry
 	watches map[Tuple]*watch
 	reports map[string]report // the last of each source
+	turn    chan struct{}     // closed when a stream is next published somewhere, or no longer; nil: nobody waits
 	cur     atomic.Pointer[Catalog]
 }
 
@@ -37,8 +38,10 @@ type fact struct {
 	said     bool
 	reported bool // by the source itself, whose next report need not mention it any more
 	until    time.Time
-	counted  bool // Viewers is the source's own count
-	watching int  // Invariant: the number of watches of it
+	counted  bool      // Viewers is the source's own count
+	sure     bool      // From is the source's own word
+	moving   time.Time // until when Next is believed in
+	watching int       // Invariant: the number of watches of it
 }
 
 type watch struct {
@@ -65,6 +68,16 @@ func (d *Directory) Load() *Catalog {
 // nothing is the catalog of a directory that has not been told of any stream.
 var nothing = new(Catalog)
 
+// Turn returns a channel that is closed when a stream is next published somewhere, by somebody else, or no longer.
+func (d *Directory) Turn() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.turn == nil {
+		d.turn = make(chan struct{})
+	}
+	return d.turn
+}
+
 // Publish says that a client publishes a stream to a source. Publisher is zero where nobody knows who, service "" where
 // nobody knows which.
 func (d *Directory) Publish(id ID, service, at string, publisher ofproto.IPv4, until time.Time) {
@@ -72,7 +85,7 @@ func (d *Directory) Publish(id ID, service, at string, publisher ofproto.IPv4, u
 	defer d.mu.Unlock()
 	f := d.fact(id, at)
 	f.said, f.until = true, until
-	f.Published, f.From = true, ""
+	f.Published, f.From, f.Next, f.sure = true, "", "", false
 	if publisher != (ofproto.IPv4{}) {
 		f.Publisher = publisher
 	}
@@ -90,7 +103,7 @@ func (d *Directory) Pull(id ID, at, from string, until time.Time) {
 func (d *Directory) pull(id ID, at, from string, until time.Time) {
 	f := d.fact(id, at)
 	f.said, f.until = true, until
-	f.Published, f.Publisher, f.From = false, ofproto.IPv4{}, from
+	f.Published, f.Publisher, f.From, f.Next, f.sure = false, ofproto.IPv4{}, from, "", false
 	d.refresh(id, at)
 }
 
@@ -156,8 +169,9 @@ func (d *Directory) unwatch(t Tuple) {
 type Reported struct {
 	ID
 	Viewers   int
-	Kbps      int  // kbit/s towards all its viewers
-	Published bool // to this very relay
+	Kbps      int    // kbit/s towards all its viewers
+	Published bool   // to this very relay
+	From      string // the source that it comes from; "" while it comes from nowhere, or where the relay does not say
 }
 
 // Report is a source's own list of all the streams it has. What was on its last list and is not on this one is gone; what
@@ -184,12 +198,28 @@ func (d *Directory) Report(at string, list []Reported, until time.Time) {
 		f := d.fact(r.ID, at)
 		f.said, f.reported, f.until = true, true, until
 		f.counted, f.Viewers, f.Kbps = true, r.Viewers, r.Kbps
-		if f.Published = r.Published; r.Published {
-			f.From = ""
-		} else if f.Publisher = (ofproto.IPv4{}); f.From == "" && at != CDN {
-			f.From = CDN
-		}
+		f.comes(r)
 		d.refresh(r.ID, at)
+	}
+}
+
+// comes notes what a source itself says of where it has a stream from. That goes before what it was told to do.
+func (f *fact) comes(r Reported) {
+	f.Published, f.sure = r.Published, !r.Published && r.From != ""
+	if !r.Published {
+		f.Publisher = ofproto.IPv4{}
+	}
+	switch {
+	case r.Published:
+		f.From, f.Next = "", ""
+	case f.sure:
+		if f.From = r.From; f.Next == f.From {
+			f.Next = ""
+		}
+	case f.Next != "":
+		f.From, f.Next = f.Next, ""
+	case f.From == "" && f.At != CDN:
+		f.From = CDN
 	}
 }
 
@@ -207,6 +237,9 @@ func (d *Directory) Expire(now time.Time) {
 		for _, f := range e.facts {
 			if f.said && lapsed(f.until, now) {
 				d.unsay(id, f)
+			} else if f.Next != "" && lapsed(f.moving, now) {
+				f.Next = ""
+				d.refresh(id, f.At)
 			}
 		}
 	}
@@ -286,9 +319,15 @@ func (d *Directory) refresh(id ID, at string) {
 	}
 	l.Copies = append(l.Copies, old.Copies[i:]...)
 	next := now.replaced(old, l)
-	if was.From != is.From {
-		next.gives(was.From, -1)
-		next.gives(is.From, 1)
+	for _, step := range [][2]string{{was.From, is.From}, {was.Next, is.Next}} {
+		if step[0] != step[1] {
+			next.gives(step[0], -1)
+			next.gives(step[1], 1)
+		}
 	}
 	d.cur.Store(next)
+	if d.turn != nil && (was.Published != is.Published || was.Publisher != is.Publisher) {
+		close(d.turn)
+		d.turn = nil
+	}
 }

@@ -34,11 +34,14 @@ func randomNet(rng *rand.Rand, n int) *net {
 	return net
 }
 
-// TestTrees has relays ask for upstreams in any order, take any of those they are offered, drop streams, fill up and die. Whatever
-// they do, no relay is ever offered what would come in a circle or from who has no room, the first offer is the nearest of those
-// that are soon enough by the map, and every copy's lag is that of the one it comes from and the way between.
+// TestTrees has relays ask for upstreams in any order, act on the answers whenever they like, report, drop streams, fill up and
+// die. Whatever they do, no relay is ever offered what would come in a circle or from who has no room, the first offer is the
+// nearest of those that are soon enough by the map, and every copy's lag is that of the one it comes from and the way between.
+// Nor do the streams themselves ever come in a circle, if relays do as they say: one that takes another than the first offer says
+// so at once and asks before it goes back, one that has taken the first says so before it asks again.
 func TestTrees(t *testing.T) {
-	for seed := range uint64(120) {
+	moved := 0
+	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		const n = 7
 		net := randomNet(rng, n)
@@ -48,42 +51,69 @@ func TestTrees(t *testing.T) {
 		key := ID{"live", "a"}
 		home := peerName(rng.IntN(n))
 		d.Publish(key, "", home, net.find("bob").IP, time.Time{})
-		for step := range 60 {
+		from, told := map[string]string{}, map[string]string{} // by relay, in truth
+		report := func(relay string) {
+			if from[relay] != "" {
+				d.Report(relay, []Reported{{ID: key, From: from[relay]}}, time.Time{})
+			}
+		}
+		take := func(relay, source string) {
+			if from[relay] != "" && from[relay] != source {
+				moved++
+			}
+			from[relay] = source
+		}
+		for step := range 100 {
 			relay := peerName(1 + rng.IntN(n-1))
-			switch what := rng.IntN(10); {
+			switch what := rng.IntN(14); {
 			case relay == home:
 			case what == 0:
+				d.Report(relay, nil, time.Time{})
 				d.Drop(key, relay)
+				delete(from, relay)
+				delete(told, relay)
 			case what == 1:
 				net.dead[relay] = !net.dead[relay] && rng.IntN(2) == 0
 			case what == 2:
 				net.full[relay] = !net.full[relay]
+			case what < 5:
+				report(relay)
+			case what < 8:
+				if told[relay] != "" {
+					take(relay, told[relay])
+				}
 			default:
+				report(relay)
 				before, _ := d.Load().Stream(key)
 				offers := d.Choose(key, relay, m, margin, time.Time{})
 				if err := wrongOffers(before, relay, offers, m, margin); err != nil {
 					t.Fatalf("seed %d, step %d: %v of %s: %v", seed, step, offers, describe(before), err)
 				}
+				if told[relay] = offers[0].Source; what < 11 {
+					break // it takes its time
+				}
 				took := offers[rng.IntN(len(offers))]
-				d.Pull(key, relay, took.Source, time.Time{})
+				take(relay, took.Source)
+				delete(told, relay)
+				report(relay)
 				after, _ := d.Load().Stream(key)
 				if lag, ok := after.Lag(relay, m); ok && lag != took.Lag {
 					t.Fatalf("seed %d, step %d: %s has a lag of %v, was offered %v", seed, step, relay, lag, took)
 				}
 			}
-			l, _ := d.Load().Stream(key)
-			for _, c := range l.Copies {
-				seen := map[string]bool{}
-				for at := c.At; at != ""; {
-					if seen[at] {
-						t.Fatalf("seed %d, step %d: a circle: %s", seed, step, describe(l))
-					}
-					seen[at] = true
-					above, _ := l.Copy(at)
-					at = above.From
+			for relay := range from {
+				at := relay
+				for range n {
+					at = from[at]
+				}
+				if at != "" {
+					t.Fatalf("seed %d, step %d: a circle: %v; it is thought that %v", seed, step, from, slices.Collect(d.Load().All)[0].Copies)
 				}
 			}
 		}
+	}
+	if moved < 1000 {
+		t.Errorf("relays have changed over only %d times", moved)
 	}
 }
 
@@ -107,7 +137,7 @@ func wrongOffers(l *Live, relay string, offers []Offer, m Map, margin time.Durat
 		lag, ok := l.Lag(at, m)
 		from, to := m.Host(at), m.Host(relay)
 		_, there := l.Copy(at)
-		if !ok || from == nil || to == nil || l.comesBy(at, relay) || at != CDN && !there || m.Full(at) && at != own.From {
+		if !ok || from == nil || to == nil || l.comesBy(at, relay) || at != CDN && !there || m.Full(at) && at != own.From && at != own.Next {
 			continue
 		}
 		links, _ := m.Delay(from.At.DPID, to.At.DPID)
@@ -221,6 +251,7 @@ func TestDirectoryAgainstModel(t *testing.T) {
 			for _, c := range l.Copies {
 				got[place{l.ID, c.At}] = c.Viewers
 				given[c.From]++
+				given[c.Next]++
 				sum += c.Viewers
 			}
 			found, _ := d.Load().Stream(l.ID)

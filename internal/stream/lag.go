@@ -73,19 +73,21 @@ func (l *Live) published() string {
 	return ""
 }
 
-// comesBy reports whether a source has its copy by way of another, or is that other.
+// comesBy reports whether a source has its copy by way of another, or may come to by what was told, or is that other.
 func (l *Live) comesBy(at, other string) bool {
-	for range len(l.Copies) + 2 {
-		if at == other {
+	above := []string{at}
+	for i := 0; i < len(above); i++ {
+		if above[i] == other {
 			return true
 		}
-		c, _ := l.Copy(at)
-		if c.From == "" {
-			return false
+		c, _ := l.Copy(above[i])
+		for _, from := range []string{c.From, c.Next} {
+			if from != "" && !slices.Contains(above, from) {
+				above = append(above, from)
+			}
 		}
-		at = c.From
 	}
-	return true // a circle: nobody should join it
+	return false
 }
 
 // An arrival is a copy that others can be sent to.
@@ -175,12 +177,12 @@ func best(offers []offer, margin time.Duration) (o offer, ok bool) {
 func (l *Live) offers(list []offer, relay string, from []arrival, m Map) []offer {
 	host := m.Host(relay)
 	own, _ := l.Copy(relay)
-	passesOn := slices.ContainsFunc(l.Copies, func(c Copy) bool { return c.From == relay })
+	passesOn := slices.ContainsFunc(l.Copies, func(c Copy) bool { return c.From == relay || c.Next == relay })
 	for _, a := range from {
 		if a.at == relay || passesOn && l.comesBy(a.at, relay) {
 			continue
 		}
-		if m.Full != nil && a.at != own.From && m.Full(a.at) {
+		if m.Full != nil && a.at != own.From && a.at != own.Next && m.Full(a.at) {
 			continue
 		}
 		step, ok := m.between(a.host, host)
@@ -255,8 +257,9 @@ func (l *Live) Expected(sources []string, m Map, margin time.Duration) (lags []t
 }
 
 // Choose answers Upstreams of a stream and notes at once that the relay takes the first of them, so that of two relays
-// that ask at the same time neither is sent to wait for the other. What is noted holds until then; the relay's next report
-// confirms it. The map is asked under the directory's lock.
+// that ask at the same time neither is sent to wait for the other. What is noted holds until then. The copy of a relay that has
+// said itself where it has the stream from stays from there until it says otherwise; that it may change is noted beside. The
+// map is asked under the directory's lock.
 func (d *Directory) Choose(id ID, relay string, m Map, margin time.Duration, until time.Time) []Offer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -265,8 +268,15 @@ func (d *Directory) Choose(id ID, relay string, m Map, margin time.Duration, unt
 		l = &Live{ID: id}
 	}
 	offers := l.Upstreams(relay, m, margin)
-	if len(offers) > 0 {
-		d.pull(id, relay, offers[0].Source, until)
+	if len(offers) == 0 {
+		return nil
+	}
+	first := offers[0].Source
+	if f := d.fact(id, relay); !f.sure {
+		d.pull(id, relay, first, until)
+	} else if first != f.From {
+		f.Next, f.moving = first, until
+		d.refresh(id, relay)
 	}
 	return offers
 }

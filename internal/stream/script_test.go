@@ -59,12 +59,13 @@ func (p *player) do(verb string, args []string) (answer string, err error) {
 		p.dir.Watch(Tuple{ClientPort: uint16(p.number(arg(0)))}, id(arg(1)), "", arg(2), p.until(arg(3)))
 	case "unwatch":
 		p.dir.Unwatch(Tuple{ClientPort: uint16(p.number(arg(0)))})
-	case "report": // at ttl stream=viewers...
+	case "report": // at ttl stream<from=viewers...
 		var list []Reported
 		for _, w := range args[2:] {
 			name, viewers, _ := strings.Cut(w, "=")
+			name, from, _ := strings.Cut(name, "<")
 			name, published := strings.CutSuffix(name, "*")
-			list = append(list, Reported{ID: id(name), Viewers: p.number(viewers), Published: published})
+			list = append(list, Reported{ID: id(name), Viewers: p.number(viewers), Published: published, From: from})
 		}
 		p.dir.Report(arg(0), list, p.until(arg(1)))
 	case "wait":
@@ -135,6 +136,9 @@ func describe(l *Live) string {
 		}
 		if c.From != "" {
 			s += "<" + c.From
+		}
+		if c.Next != "" {
+			s += ">" + c.Next
 		}
 		if c.Viewers > 0 {
 			s += fmt.Sprintf("(%d)", c.Viewers)

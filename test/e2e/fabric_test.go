@@ -60,6 +60,18 @@ func (l *lab) manage(hosts ...*host) {
 	}
 }
 
+// measured waits until the line of a host is known to be as short as it is: on a busy machine not all probes come back at once.
+func (d *daemon) measured(h *host) {
+	d.t.Helper()
+	awaitSeen(d.t, "the line of "+h.name+" is measured", patience, func() (any, bool) {
+		all := d.list("/v1/hosts")
+		return all, slices.ContainsFunc(all, func(got map[string]any) bool {
+			delay, _ := got["delay_ms"].(float64)
+			return got["ip"] == h.ip && delay > 0 && delay < 5
+		})
+	})
+}
+
 // dump plays an RTMP address with rtmpdump. What it writes is read by ffmpeg, which only takes the frames' hashes.
 func (h *host) dump(url string) *viewer {
 	h.lab.t.Helper()

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is the
 	p1.relay("--controller", "http://"+daemonAddress+":9653", "--name", "p1", "--advertise", p1.ip,
 		"--push", "rtmp://10.0.0.2/live", "--ingest")
 	d.healthy("p1")
+	d.measured(p1)
 
 	took := f.cdn.received()
 	p := hb.publish(cdnURL)
@@ -62,26 +64,22 @@ bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is the
 			t.Errorf("%s is served by %q, want %s", viewers[i].name, got, want)
 		}
 	}
-	live := d.list("/v1/streams")
-	if len(live) != 1 || live[0]["app"] != "live" || live[0]["key"] != "a" || live[0]["service"] != "cdn" {
-		t.Fatalf("streams: %v, want live/a alone", live)
-	}
 	want := map[string]string{"p1": "published by 10.0.0.31, 2 viewers", "p2": "from cdn, 2 viewers"}
-	for _, c := range live[0]["copies"].([]any) {
-		c := c.(map[string]any)
-		got := fmt.Sprintf("from %v, %v viewers", c["from"], c["viewers"])
-		if c["published"] == true {
-			got = fmt.Sprintf("published by %v, %v viewers", c["publisher"], c["viewers"])
+	awaitSeen(t, "the stream is known, and its viewers, whom p1 counts itself", patience, func() (any, bool) {
+		live, got := d.list("/v1/streams"), make(map[string]string)
+		if len(live) != 1 || live[0]["app"] != "live" || live[0]["key"] != "a" || live[0]["service"] != "cdn" {
+			return live, false
 		}
-		if at := c["at"].(string); got != want[at] {
-			t.Errorf("the copy at %s is %s, want %s", at, got, want[at])
-		} else {
-			delete(want, at)
+		for _, c := range live[0]["copies"].([]any) {
+			c := c.(map[string]any)
+			from := fmt.Sprintf("from %v", c["from"])
+			if c["published"] == true {
+				from = fmt.Sprintf("published by %v", c["publisher"])
+			}
+			got[c["at"].(string)] = fmt.Sprintf("%s, %v viewers", from, c["viewers"])
 		}
-	}
-	if len(want) > 0 {
-		t.Errorf("not among the copies: %v", want)
-	}
+		return got, maps.Equal(got, want)
+	})
 	sessions := d.list("/v1/sessions")
 	for _, h := range append(viewers, hb) {
 		if !slices.ContainsFunc(sessions, func(s map[string]any) bool {
