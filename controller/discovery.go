@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,10 +19,14 @@ const (
 
 // linkWatch remembers when each link was last heard, and its recent delays. Its zero value is ready.
 type linkWatch struct {
-	mu     sync.Mutex
-	heard  map[topo.Point]*heardLink
-	latest map[topo.Point]int64 // timestamp of the newest discovery packet of each port; each is believed once
+	mu    sync.Mutex
+	heard map[topo.Point]*heardLink
+	asks  uint64
+	open  map[topo.Point]nonces // of the discovery packets of each port that have not come back
 }
+
+// nonces are those of a port's last few discovery packets, 0 for none. A link is much faster than so many are sent.
+type nonces [4]uint64
 
 type heardLink struct {
 	to  topo.Point
@@ -91,17 +97,17 @@ func (d *datapath) discoverPort(p topo.Port) {
 	}
 	d.emit(p.No, packet.AppendLLDP(nil, packet.LLDP{
 		Src: p.MAC, DPID: uint64(d.dpid), Port: uint16(p.No), TTL: uint16(linkMisses * d.c.o.LLDPInterval / time.Second),
-		Nonce: uint64(d.nextXID()), Timestamp: int64(time.Since(d.c.epoch)),
+		Nonce: d.c.links.ask(topo.Point{DPID: d.dpid, Port: p.No}), Timestamp: int64(time.Since(d.c.epoch)),
 	}, d.c.secret))
 }
 
-// heardLLDP handles a discovery packet: what its digest proves to be ours, and recent, says where the link begins. Its age,
-// less half of each control channel's round trip, is the link's one-way delay.
+// heardLLDP handles a discovery packet: what its digest proves to be ours, recent, and not heard before, says where the link
+// begins. Its age, less half of each control channel's round trip, is the link's one-way delay.
 func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	l, err := packet.ParseLLDP(frame, c.secret)
 	age := time.Since(c.epoch) - time.Duration(l.Timestamp)
 	from := topo.Point{DPID: ofproto.DPID(l.DPID), Port: ofproto.Port(l.Port)}
-	if err != nil || age < 0 || age > maxLLDPAge || !c.links.first(from, l.Timestamp) {
+	if err != nil || age < 0 || age > maxLLDPAge || !c.links.answered(from, l.Nonce) {
 		c.metrics.forged.Inc()
 		d.mayPass(time.Now()) // nothing is sent on, but they come by the channel that others need
 		return
@@ -118,18 +124,33 @@ func (c *Controller) heardLLDP(d *datapath, port ofproto.Port, frame []byte) {
 	}
 }
 
-// first reports whether a discovery packet is newer than all that were heard of its port. Whoever repeats one cannot move
-// a link to himself.
-func (w *linkWatch) first(from topo.Point, timestamp int64) bool {
+// ask numbers a new discovery packet of a port.
+func (w *linkWatch) ask(from topo.Point) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if timestamp <= w.latest[from] {
+	if w.open == nil {
+		w.open = make(map[topo.Point]nonces)
+	}
+	w.asks++
+	n := w.open[from]
+	copy(n[:], n[1:])
+	n[len(n)-1] = w.asks
+	w.open[from] = n
+	return w.asks
+}
+
+// answered reports whether a nonce is of a discovery packet of a port that was sent and has not been heard. It and those before
+// it are not open any more: whoever repeats one cannot move a link to himself.
+func (w *linkWatch) answered(from topo.Point, nonce uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.open[from]
+	i := slices.Index(n[:], nonce)
+	if i < 0 || nonce == 0 {
 		return false
 	}
-	if w.latest == nil {
-		w.latest = make(map[topo.Point]int64)
-	}
-	w.latest[from] = timestamp
+	clear(n[:i+1])
+	w.open[from] = n
 	return true
 }
 
@@ -153,6 +174,14 @@ func (w *linkWatch) forget(from topo.Point) {
 	w.mu.Lock()
 	delete(w.heard, from)
 	w.mu.Unlock()
+}
+
+// gone drops what is known of ports that match and are there no longer.
+func (w *linkWatch) gone(match func(topo.Point) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.open, func(at topo.Point, _ nonces) bool { return match(at) })
+	maps.DeleteFunc(w.heard, func(at topo.Point, _ *heardLink) bool { return match(at) })
 }
 
 // cut takes a link off the map and moves what went over it.
@@ -181,6 +210,7 @@ func (d *datapath) portChanged(m *ofproto.PortStatus) {
 	if m.Reason == ofproto.PortDeleted {
 		p.Up = false
 		c.topo.RemovePort(d.dpid, p.No)
+		c.links.gone(func(p topo.Point) bool { return p == at })
 	} else {
 		c.topo.SetPort(d.dpid, p)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
@@ -36,12 +37,14 @@ func TestLinkDelay(t *testing.T) {
 }
 
 // TestForgedLLDP has a host send discovery packets that are not the controller's: another key's, a changed one, an old
-// one, and one of another sort. None draws a link.
+// one, one that was never sent or another port's, and one of another sort. None draws a link.
 func TestForgedLLDP(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		l.after(30 * time.Second)
 		fresh := func() packet.LLDP {
-			return packet.LLDP{DPID: 1, Port: 4, TTL: 15, Nonce: 1, Timestamp: int64(time.Since(l.c.epoch))}
+			return packet.LLDP{
+				DPID: 1, Port: 4, TTL: 15, Nonce: l.c.links.ask(topo.Point{DPID: 1, Port: 4}), Timestamp: int64(time.Since(l.c.epoch)),
+			}
 		}
 		later := func(d time.Duration) packet.LLDP {
 			p := fresh()
@@ -55,7 +58,22 @@ func TestForgedLLDP(t *testing.T) {
 				f[40]++
 				return f
 			},
-			"old":    func() []byte { return packet.AppendLLDP(nil, later(-20*time.Second), l.c.secret) },
+			"old": func() []byte { return packet.AppendLLDP(nil, later(-20*time.Second), l.c.secret) },
+			"never sent": func() []byte {
+				p := fresh()
+				p.Nonce += 1 << 40
+				return packet.AppendLLDP(nil, p, l.c.secret)
+			},
+			"without a nonce": func() []byte {
+				p := fresh()
+				p.Nonce = 0
+				return packet.AppendLLDP(nil, p, l.c.secret)
+			},
+			"another port's nonce": func() []byte {
+				p := fresh()
+				p.Nonce = l.c.links.ask(topo.Point{DPID: 1, Port: 2})
+				return packet.AppendLLDP(nil, p, l.c.secret)
+			},
 			"future": func() []byte { return packet.AppendLLDP(nil, later(time.Second), l.c.secret) },
 			"a server's": func() []byte {
 				return append([]byte{1, 0x80, 0xc2, 0, 0, 0x0e, 2, 0, 0, 0, 0, 9, 0x88, 0xcc, 2, 7, 4, 1, 2, 3, 4, 5, 6}, make([]byte, 40)...)
@@ -80,26 +98,31 @@ func TestForgedLLDP(t *testing.T) {
 	})
 }
 
-// TestReplayedLLDP has a host repeat a discovery packet that was heard before: the link that it tells of does not move to
-// where the host is.
+// TestReplayedLLDP has a host repeat a discovery packet that was heard before, and one that a newer has overtaken: the link that
+// they tell of does not move to where the host is.
 func TestReplayedLLDP(t *testing.T) {
 	inLab(t, line, func(l *lab) {
-		genuine := packet.AppendLLDP(nil, packet.LLDP{
-			DPID: 1, Port: 10, TTL: 15, Nonce: 99, Timestamp: int64(time.Since(l.c.epoch)),
-		}, l.c.secret)
-		if out := l.Switch("s2").Receive(11, genuine); len(out) != 0 {
+		genuine := func() []byte {
+			return packet.AppendLLDP(nil, packet.LLDP{
+				DPID: 1, Port: 10, TTL: 15, Nonce: l.c.links.ask(topo.Point{DPID: 1, Port: 10}), Timestamp: int64(time.Since(l.c.epoch)),
+			}, l.c.secret)
+		}
+		overtaken, heard := genuine(), genuine()
+		if out := l.Switch("s2").Receive(11, heard); len(out) != 0 {
 			l.t.Fatalf("it leaves by %v", out)
 		}
 		l.after(100 * time.Millisecond)
 		was := l.metric("ofctl_lldp_rejected_total")
-		l.Host("hs").Send(genuine)
+		for _, f := range [][]byte{heard, overtaken, heard} {
+			l.Host("hs").Send(f)
+		}
 		l.after(100 * time.Millisecond)
 		sw, _ := l.c.Topology().Switch(1)
 		if got, want := sw.Ports[10].Peer, (topo.Point{DPID: 2, Port: 11}); got != want {
 			l.t.Errorf("the link leads to %v, want %v", got, want)
 		}
-		if l.metric("ofctl_lldp_rejected_total") != was+1 {
-			l.t.Error("not counted")
+		if n := l.metric("ofctl_lldp_rejected_total") - was; n != 3 {
+			l.t.Errorf("%v are counted, want 3", n)
 		}
 		l.after(time.Second)
 		l.servedBy(l.watch("hv1"), "hv1", "hb")
@@ -121,6 +144,24 @@ func TestNewPort(t *testing.T) {
 		l.after(10 * time.Millisecond)
 		if n := len(l.c.Topology().Links()); n != 0 {
 			l.t.Errorf("%d links 10 ms after the port is gone", n)
+		}
+	})
+}
+
+// TestNoncesForgotten has a port come and go for long: nothing is kept of those that are gone.
+func TestNoncesForgotten(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		was := len(l.c.links.open)
+		for no := ofproto.Port(100); no < 150; no++ {
+			l.Switch("s1").AddPort(no)
+			l.after(100 * time.Millisecond)
+			l.Switch("s1").RemovePort(no)
+			l.after(100 * time.Millisecond)
+		}
+		l.c.links.mu.Lock()
+		defer l.c.links.mu.Unlock()
+		if n := len(l.c.links.open); n != was || was == 0 {
+			l.t.Errorf("nonces of %d ports are kept, want %d", n, was)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
@@ -176,6 +177,7 @@ func (c *Controller) forgetSwitches(now time.Time) {
 	c.mu.Unlock()
 	for _, id := range gone {
 		c.topo.RemoveSwitch(id)
+		c.links.gone(func(p topo.Point) bool { return p.DPID == id })
 		c.log.WithField("dpid", id).Info("switch forgotten")
 	}
 }
