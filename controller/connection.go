@@ -2,7 +2,6 @@ package controller
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
@@ -10,7 +9,6 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
-	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
 // connection handles a packet to a service that no rule was for: the first of a new connection, which is the only moment
@@ -218,30 +216,3 @@ func (c *Controller) newSession(d *datapath, svc *stream.Service) *session {
 }
 
 func (c *Controller) idleSeconds() uint16 { return uint16(c.o.SessionIdle / time.Second) }
-
-// held is a packet that waits for its connection's rules.
-type held struct {
-	d     *datapath
-	in    ofproto.Port
-	back  bool // from the source to the client
-	frame []byte
-	out   ofproto.PacketOut // that releases it
-}
-
-// released are held packets that may hold others.
-var released = sync.Pool{New: func() any { return new(held) }}
-
-func (d *datapath) hold() *held {
-	h := released.Get().(*held)
-	*h = held{d: d, in: d.packet.in.InPort, frame: append(h.frame[:0], d.packet.in.Data...)}
-	return h
-}
-
-// release sends a held packet on with the same actions as all that follow it. It is not held any longer.
-func (h *held) release(actions []ofproto.Action) {
-	h.out = ofproto.PacketOut{BufferID: ofproto.NoBuffer, InPort: h.in, Actions: actions, Data: h.frame}
-	_ = h.d.conn.Write(h.d.nextXID(), &h.out)
-	h.d.kick()
-	*h = held{frame: h.frame}
-	released.Put(h)
-}

@@ -53,6 +53,14 @@ func (j *diary) tell(s *session, what string, more logrus.Fields) {
 	j.log.WithFields(fields).Info(what)
 }
 
+// announceDecision counts the decision and logs it.
+func (s *session) announceDecision() {
+	s.c.metrics.from(s.Policy, s.Source.Name).decisions.Inc()
+	if s.c.diary.may() {
+		s.c.diary.tell(s, "session decided", logrus.Fields{"service": s.Service, "policy": s.Policy, "reason": s.Reason})
+	}
+}
+
 func (j *diary) summarise() {
 	j.mu.Lock()
 	n := j.untold

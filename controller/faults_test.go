@@ -133,8 +133,10 @@ func TestRefusedRule(t *testing.T) {
 				l.Switch("s1").Intercept(oftest.RefuseFlowMods(oftest.BadActionType, tt.which))
 				c := l.watch("hv1")
 				l.servedBy(c, "hv1", "hs")
-				if n := len(from(l.Host("hb"), l.Host("hv1"))); n != 0 {
-					l.t.Errorf("the peer saw the connection %d times", n)
+				for _, c := range from(l.Host("hb"), l.Host("hv1")) { // the SYN went behind the rules, before they were refused
+					if c.Established() || len(c.Read()) > 0 {
+						l.t.Error("the peer has the connection")
+					}
 				}
 				if n := l.sessionRules(); n != tt.rules {
 					l.t.Errorf("%d session rules, want %d", n, tt.rules)
@@ -145,11 +147,64 @@ func TestRefusedRule(t *testing.T) {
 				if l.metric("ofctl_flow_errors_total") == 0 || l.logged("rule refused") == 0 {
 					l.t.Error("nobody is told")
 				}
+				l.servedBy(l.watch("hv2"), "hv2", "hs")
+				if n := len(from(l.Host("hb"), l.Host("hv2"))); n != 0 {
+					l.t.Errorf("the peer saw the next connection %d times: a switch that refused rules is waited for", n)
+				}
 				l.Switch("s1").Intercept(nil)
 				l.servedBy(l.watch("hv2"), "hv2", "hb")
 			})
 		})
 	}
+}
+
+// TestReleasedBehind withholds the barriers of the only switch: it executes in order, so the SYN that follows the barrier is not
+// kept back until the barrier's reply is there, and the session is active no sooner than that.
+func TestReleasedBehind(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		sw := l.Switch("s1")
+		sw.Intercept(oftest.HoldBarriers)
+		c := l.watch("hv1")
+		l.servedBy(c, "hv1", "hb")
+		if s := l.c.Sessions(); len(s) != 1 || s[0].State != "pending" {
+			l.t.Errorf("%+v, want one that is pending", s)
+		}
+		if got := l.metric("ofctl_decisions_total"); got != 0 {
+			l.t.Errorf("%v decisions counted, want 0 before the reply", got)
+		}
+		sw.Intercept(nil)
+		sw.Release(rand.New(rand.NewPCG(1, 2)).Perm)
+		l.after(time.Second)
+		l.whole()
+		if n := len(from(l.Host("hb"), l.Host("hv1"))); n != 1 {
+			l.t.Errorf("%d connections at the peer, want 1", n)
+		}
+	})
+}
+
+// TestOneRuleFits has room for one of a session's two rules, and says so late: the peer has answered the SYN by then, and must
+// not have reached the viewer in the CDN's name, for the viewer is to be served by the CDN after all.
+func TestOneRuleFits(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		taken := 0
+		refuse := oftest.RefuseFlowMods(oftest.TableFull, func(m *ofproto.FlowMod) bool {
+			if flow.Cookie(m.Cookie).Kind() != flow.KindSession || m.Command != ofproto.FlowAdd {
+				return false
+			}
+			taken++
+			return taken == 2
+		})
+		l.Switch("s1").Intercept(func(n int, xid uint32, m ofproto.Message) oftest.Verdict {
+			if m.Type() == ofproto.TypeBarrierRequest {
+				return oftest.Verdict{Delay: 500 * time.Millisecond}
+			}
+			return refuse(n, xid, m)
+		})
+		c := l.watch("hv1")
+		l.servedBy(c, "hv1", "hs")
+		l.after(time.Second)
+		l.whole()
+	})
 }
 
 // TestBarriers withholds barriers and lets them go in another order: the SYN leaves only after the last.
@@ -205,7 +260,7 @@ func TestNoBarrier(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		v := l.Host("hv1")
 		l.Switch("s1").Intercept(oftest.HoldBarriers)
-		v.DialFrom(41000, cdnIP, 1935)
+		c := v.DialFrom(41000, cdnIP, 1935)
 		l.after(30 * time.Second)
 		if l.logged("switch down") == 0 {
 			l.t.Error("the connection is kept")
@@ -213,9 +268,11 @@ func TestNoBarrier(t *testing.T) {
 		l.Switch("s1").Intercept(nil)
 		l.after(15 * time.Second)
 		l.whole()
-		c := v.DialFrom(41000, cdnIP, 1935)
-		l.after(time.Second)
-		l.servedBy(c, "hv1", "hb")
+		l.servedBy(c, "hv1", "hb") // which began before the switch was given up
+		if got := l.metric("ofctl_decisions_total"); got != 1 {
+			l.t.Errorf("%v decisions counted, want 1", got)
+		}
+		l.servedBy(l.watch("hv2"), "hv2", "hb")
 	})
 }
 

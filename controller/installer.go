@@ -39,6 +39,7 @@ type installer struct {
 	fin     finAction
 	mod     ofproto.FlowMod  // the message in the making
 	actions []ofproto.Action // its actions
+	doubted time.Time        // until when the switch is not relied upon to take a session's rules
 }
 
 // installed is one wished-for rule and how far it got. Invariant: acked implies sent.
@@ -87,8 +88,9 @@ func newInstaller(id ofproto.DPID, m *metrics, base []flow.Rule) *installer {
 }
 
 // install wishes for rules, sends what the switch does not already hold, and tells done once a barrier has confirmed all
-// of them, or the reason why that cannot be. done may be told before install returns; nil: nobody asks.
-func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
+// of them, or the reason why that cannot be. done may be told before install returns; nil: nobody asks. It returns the
+// connection on which what follows is behind the barrier; nil where nothing was sent, or the switch may well refuse it.
+func (t *installer) install(rules []flow.Rule, policy string, done waiter) (on sender) {
 	t.mu.Lock()
 	var send []*installed
 	var fresh []installed
@@ -119,12 +121,19 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 		tell(done, nil)
 	default:
 		err := t.send(send, policy, done)
+		if err == nil && (t.doubted.IsZero() || time.Now().After(t.doubted)) {
+			on = t.out
+		}
 		t.mu.Unlock()
 		if err != nil {
 			tell(done, err)
 		}
 	}
+	return on
 }
+
+// doubtFor is how long a switch that refused a rule is asked whether it has those of sessions before their packets go.
+const doubtFor = time.Minute
 
 // newRules is room for n rules and for the list of them: one allocation for both directions of a connection.
 func newRules(n int) (list []*installed, rules []installed) {
@@ -262,6 +271,7 @@ func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
 		if i := xid - in.first; i < uint32(len(in.rules)) {
 			r := in.rules[i]
 			r.sent, r.acked = false, false
+			t.doubted = time.Now().Add(doubtFor)
 			if k := r.rule.Key(); t.rules.get(k) == r && !indispensable(r.rule.Cookie.Kind()) {
 				t.rules.remove(k)
 			}

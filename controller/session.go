@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,9 +112,13 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	s.mu.Lock()
 	switch s.state {
 	case pending:
-		s.held = d.hold()
-		s.held.back = back
-		s.mu.Unlock()
+		defer s.mu.Unlock()
+		if h := s.held; h == nil || !h.gone {
+			s.held = d.hold()
+			s.held.back = back
+		} else if h.d == d && h.back == back { // it goes behind the rules as well; an answer of the source finds them
+			return d.send(releaseActions(s.plan, h))
+		}
 		return nil
 	case resetting:
 		s.mu.Unlock()
@@ -156,8 +162,8 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	return nil
 }
 
-// install sends a plan to all its switches and waits for the last acknowledgement before anything is released. lists are
-// those of the goroutine; nil: it has none.
+// install sends a plan to all its switches. The packet that waits is released once all have confirmed; where there is but
+// one, at once, behind the barrier. lists are those of the goroutine; nil: it has none.
 func (s *session) install(plan steer.Plan, lists *steer.Lists) {
 	s.mu.Lock()
 	if s.state == ended || s.state == resetting { // meanwhile: by a new connection from its port, or as its source has died
@@ -180,17 +186,23 @@ func (s *session) send(plan steer.Plan, lists *steer.Lists, w waiter) {
 	s.mu.Lock()
 	var room [2]flow.Rule
 	last := len(plan.Steps) - 1
-	edge := plan.Steps[last].Rules
+	edge := append(room[:0], plan.Steps[last].Rules...)
 	if s.hearing {
 		s.copying = true
-		edge = lists.Overheard(room[:0], edge, &s.Session)
+		edge = lists.Overheard(room[:0], plan.Steps[last].Rules, &s.Session)
 	}
 	s.mu.Unlock()
+	if last == 0 {
+		slices.Reverse(edge) // see releaseBehind
+	}
 	for i, step := range plan.Steps {
 		if i == last {
 			step.Rules = edge
 		}
-		s.c.table(step.DPID).install(step.Rules, s.Policy, w)
+		on := s.c.table(step.DPID).install(step.Rules, s.Policy, w)
+		if last == 0 && on != nil {
+			s.releaseBehind(plan, on)
+		}
 	}
 }
 
@@ -236,44 +248,21 @@ func (s *session) installed(plan steer.Plan) {
 	s.mu.Unlock()
 	s.endCopying()
 	if h != nil {
-		if actions := releaseActions(plan, h); actions != nil {
-			h.release(actions)
-		}
+		h.release(releaseActions(plan, h))
 	}
 	if news {
-		s.c.metrics.from(s.Policy, s.Source.Name).decisions.Inc()
-		if s.c.diary.may() {
-			s.c.diary.tell(s, "session decided", logrus.Fields{"service": s.Service, "policy": s.Policy, "reason": s.Reason})
-		}
+		s.announceDecision()
 	}
-}
-
-// releaseActions is what the rules do to the held packet where it is held: on the client's switch, or on another that it
-// reached before. It is nil for a packet on its way back that came by where no rule expects it.
-func releaseActions(plan steer.Plan, h *held) []ofproto.Action {
-	for _, step := range plan.Steps {
-		if step.DPID != h.d.dpid {
-			continue
-		}
-		rule := step.Rules[len(step.Rules)-1] // the way there
-		if h.back {
-			rule = step.Rules[0]
-		}
-		if rule.Match.InPort == h.in {
-			return rule.Actions
-		}
-	}
-	if h.back {
-		return nil
-	}
-	return plan.Release()
 }
 
 // failed handles rules that a switch refused or was not there for. A redirected session falls back to the CDN; one that
-// cannot even be sent there is forgotten, and its packets go on one by one. One that has begun stays as it is: nobody else could
-// go on with it. Its rules come with the switch, or with its next packet.
+// cannot even be sent there is forgotten, and its packets go on one by one. One that has begun stays as it is, and so does one
+// that may have, since its packet was sent behind the rules before the switch went away: nobody else could go on with it. Its
+// rules come with the switch, or with its next packet.
 func (s *session) failed(plan steer.Plan, err error) {
 	s.mu.Lock()
+	news := !s.told && s.held != nil && s.held.gone && errors.Is(err, errAway)
+	s.told = s.told || news
 	if s.state == ended || s.told {
 		stale := s.stale && s.state == pending
 		if s.state == pending {
@@ -281,6 +270,9 @@ func (s *session) failed(plan steer.Plan, err error) {
 		}
 		s.held = nil
 		s.mu.Unlock()
+		if news {
+			s.announceDecision()
+		}
 		if stale {
 			s.replan()
 		}
@@ -288,6 +280,9 @@ func (s *session) failed(plan steer.Plan, err error) {
 		return
 	}
 	fallen, h := !s.Redirected(), s.held
+	if h != nil && !fallen {
+		h.gone = false // it went to the peer, which is not to serve
+	}
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.sparingly(s.c.log, "rules refused", s.Source.Name).WithField("session", s.Tuple).WithField("source", s.Source.Name).WithError(err).Warn("rules refused")

@@ -15,7 +15,7 @@
 // take turns that a second is over before one comes again, and both do the same.
 //
 // Then ofctl-live alone, with its bypass policy, is dialled through: a request is the SYN of a new connection to a
-// service, its response the PACKET_OUT that sends it to a peer, after a barrier has confirmed the rules both ways.
+// service, its response the PACKET_OUT that sends it to a peer, behind the rules both ways and a barrier.
 //
 // A sample of all answers is checked: the frame must be the request's, and it must leave by the port of the destination,
 // rewritten where a peer is to serve; so must a packet that the rules are for, on a strict flow table.

@@ -14,8 +14,8 @@ import (
 )
 
 // The stream scenario: viewers behind every switch dial a service that is behind the first, and each is to be served by
-// the peer behind his own switch. A request is a SYN; its response is the PACKET_OUT that sends it to the peer, which may
-// come only when a barrier has confirmed the rules of both directions.
+// the peer behind his own switch. A request is a SYN; its response is the PACKET_OUT that sends it to the peer, behind the
+// rules of both directions and a barrier.
 const (
 	streamScenario = "stream 16x32"
 	streamWindow   = 32
