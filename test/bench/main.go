@@ -36,6 +36,7 @@ func run() error {
 	dests := flag.Int("destinations", 100, "hosts behind each switch that its 1000 sources send to where each answer is to have a rule, 10 to 200")
 	connections := flag.Int("connections", 6250, "new connections behind each of the 16 switches in the stream scenario; 0 leaves it out")
 	only := flag.String("only", "", "measure only the controller of this name")
+	which := flag.String("scenario", "", "measure only the scenario of this name, "+strings.Join(scenarioNames(), "; "))
 	own, other := flag.Int("cpu", 0, "the CPU of the load"), flag.Int("controller-cpu", 1, "the CPU of the controller")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -43,6 +44,9 @@ func run() error {
 	}
 	if most := sources * (65535 - firstPort); *connections > most {
 		return fmt.Errorf("%d connections: up to %d are possible", *connections, most)
+	}
+	if *which != "" && !slices.Contains(scenarioNames(), *which) {
+		return fmt.Errorf("no scenario %q: there are %s", *which, strings.Join(scenarioNames(), "; "))
 	}
 	if *document != "" {
 		return updateDocument(*document, *out)
@@ -59,7 +63,7 @@ func run() error {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 
-	m := measurement{lead: *lead, length: *length, pairs: allPairs(*dests, *buffered), buffered: *buffered, connections: *connections, cpu: *other, progress: progress(time.Now())}
+	m := measurement{lead: *lead, length: *length, pairs: allPairs(*dests, *buffered), buffered: *buffered, connections: *connections, only: *which, cpu: *other, progress: progress(time.Now())}
 	version, err := exec.Command(*binary, "version").Output()
 	if err != nil {
 		return fmt.Errorf("%s version: %w", *binary, err)
@@ -72,7 +76,7 @@ func run() error {
 			slices.Reverse(order)
 		}
 		for _, c := range order {
-			if *only != "" && c.name != *only {
+			if *only != "" && c.name != *only || *which == streamScenario {
 				continue
 			}
 			results, err := m.round(ctx, c, n)
@@ -81,7 +85,7 @@ func run() error {
 				return err
 			}
 		}
-		if ours := all[0]; *connections > 0 && (*only == "" || *only == ours.name) {
+		if ours := all[0]; *connections > 0 && (*only == "" || *only == ours.name) && (*which == "" || *which == streamScenario) {
 			r, err := m.streamRound(ctx, ours, n)
 			if err != nil {
 				return err

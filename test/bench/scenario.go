@@ -54,6 +54,7 @@ type measurement struct {
 	pairs        [fleet]pairs  // behind each switch
 	buffered     bool          // the switches buffer packets for the controller
 	connections  int           // per switch, of the stream scenario
+	only         string        // the name of the one scenario wanted; "": all
 	cpu          int           // of the controller
 	progress     func(string)
 }
@@ -99,6 +100,9 @@ func (m measurement) round(ctx context.Context, c controller, n int) ([]result, 
 	time.Sleep(newcomers)
 	var results []result
 	for _, sc := range scenarios {
+		if m.only != "" && sc.name != m.only {
+			continue
+		}
 		m.progress(fmt.Sprintf("round %d, %s: %s", n, c.name, sc.name))
 		for i, s := range switches {
 			all := m.pairs[i].slots
