@@ -9,14 +9,13 @@ const (
 
 // A cursor is one reader's place in a window: a viewer's, or a push's. Its stream's lock guards it.
 type cursor struct {
-	queue    time.Duration // how old the next message may be before the reader skips
-	seq      uint64        // of the next message to hand out
-	exempt   uint64        // messages below are the joining backlog: old, and not the reader's fault
-	waiting  bool          // for a place to begin at
-	setup    *setup        // that the reader has been given
-	begun    bool
-	skipped  int
-	gathered []*entry
+	queue   time.Duration // how old the next message may be before the reader skips
+	seq     uint64        // of the next message to hand out
+	exempt  uint64        // messages below are the joining backlog: old, and not the reader's fault
+	waiting bool          // for a place to begin at
+	begun   bool
+	setup   *setup // that the reader has been given
+	skipped int
 }
 
 // join places the cursor where a new reader begins.
@@ -33,11 +32,12 @@ type batch struct {
 	setup   *setup // nil if the reader has it
 	entries []*entry
 	join    bool // the entries are backlog
+	more    bool // there are others behind these
 }
 
-// collect hands out the next messages. The batch is valid until the next call; it is empty when there is nothing to send.
-func (c *cursor) collect(w *window, now time.Time) batch {
-	var b batch
+// collect hands out the next messages, in the memory of room. The batch is empty when there is nothing to send.
+func (c *cursor) collect(w *window, now time.Time, room []*entry) batch {
+	b := batch{entries: room[:0]}
 	c.catchUp(w, now)
 	if c.waiting {
 		seq, ok := w.beginning(c.seq)
@@ -48,30 +48,26 @@ func (c *cursor) collect(w *window, now time.Time) batch {
 		c.pass(seq)
 		c.waiting, c.begun = false, true
 	}
-	if clear(c.gathered); cap(c.gathered) > keepGather {
-		c.gathered = nil
-	}
-	c.gathered = c.gathered[:0]
 	bytes := 0
-	for len(c.gathered) < maxBatchEntries && bytes < maxBatchBytes {
+	for len(b.entries) < maxBatchEntries && bytes < maxBatchBytes {
 		e := w.at(c.seq)
 		if e == nil {
 			break
 		}
-		if len(c.gathered) == 0 {
+		if len(b.entries) == 0 {
 			b.join = c.seq < c.exempt
 			if e.setup != c.setup {
 				b.setup = e.setup
 			}
 		}
 		bytes += len(e.wire)
-		c.gathered = append(c.gathered, e)
+		b.entries = append(b.entries, e)
 		c.seq++
 	}
-	if n := len(c.gathered); n > 0 {
-		c.setup = c.gathered[n-1].after
+	if n := len(b.entries); n > 0 {
+		c.setup = b.entries[n-1].after
 	}
-	b.entries = c.gathered
+	b.more = c.seq < w.next()
 	return b
 }
 

@@ -25,20 +25,20 @@ func TestJoin(t *testing.T) {
 	now := grow(w, origin{}, 0, 120, start)
 	gop := cursor{queue: time.Second}
 	gop.join(w, JoinGOP)
-	b := gop.collect(w, now)
+	b := gop.collect(w, now, nil)
 	if len(b.entries) != 21 || !b.join || b.entries[0].role != rtmp.RoleKey || b.setup == nil {
 		t.Errorf("gop: %d messages, backlog %v", len(b.entries), b.join)
 	}
 	live := cursor{queue: time.Second}
 	live.join(w, JoinLive)
-	if b := live.collect(w, now); len(b.entries) != 0 {
+	if b := live.collect(w, now, nil); len(b.entries) != 0 {
 		t.Errorf("live: %d messages before a keyframe", len(b.entries))
 	}
 	now = grow(w, origin{}, 121, 152, start)
-	if b := live.collect(w, now); len(b.entries) != 3 || b.entries[0].role != rtmp.RoleKey || b.join {
+	if b := live.collect(w, now, nil); len(b.entries) != 3 || b.entries[0].role != rtmp.RoleKey || b.join {
 		t.Errorf("live: %d messages", len(b.entries))
 	}
-	if b := live.collect(w, now); len(b.entries) != 0 {
+	if b := live.collect(w, now, nil); len(b.entries) != 0 {
 		t.Errorf("again: %d messages", len(b.entries))
 	}
 }
@@ -49,9 +49,9 @@ func TestSlowReaderSkipsToKeyframe(t *testing.T) {
 	now := grow(w, origin{}, 0, 10, start)
 	c := cursor{queue: time.Second}
 	c.join(w, JoinGOP)
-	c.collect(w, now)
+	c.collect(w, now, nil)
 	now = grow(w, origin{}, 11, 120, start) // more than two seconds that it did not read
-	b := c.collect(w, now)
+	b := c.collect(w, now, nil)
 	if len(b.entries) == 0 || b.entries[0].role != rtmp.RoleKey || b.entries[0].msg.Timestamp != (origin{}).message(100).Timestamp {
 		t.Fatalf("%d messages", len(b.entries))
 	}
@@ -63,12 +63,12 @@ func TestSlowReaderSkipsToKeyframe(t *testing.T) {
 	now = now.Add(3 * time.Second)
 	m := origin{}.message(121)
 	w.append(m, rtmp.RoleOf(m), now.Add(-2*time.Second))
-	if b := c.collect(w, now); len(b.entries) != 0 || c.skipped == 0 {
+	if b := c.collect(w, now, nil); len(b.entries) != 0 || c.skipped == 0 {
 		t.Errorf("%d messages, %d skipped", len(b.entries), c.skipped)
 	}
 	m = origin{}.message(150)
 	w.append(m, rtmp.RoleOf(m), now)
-	if b := c.collect(w, now); len(b.entries) != 1 || b.entries[0].role != rtmp.RoleKey {
+	if b := c.collect(w, now, nil); len(b.entries) != 1 || b.entries[0].role != rtmp.RoleKey {
 		t.Errorf("%d messages at the keyframe", len(b.entries))
 	}
 }
@@ -84,18 +84,18 @@ func TestSetupComesBeforeWhatNeedsIt(t *testing.T) {
 	now = grow(w, origin{}, 0, 49, now)
 	c := cursor{queue: time.Hour}
 	c.join(w, JoinGOP)
-	b := c.collect(w, now)
+	b := c.collect(w, now, nil)
 	if b.setup == nil || len(b.setup.configs) != 1 || b.setup.configs[0].Payload[5] != 1 {
 		t.Fatalf("setup %v", b.setup)
 	}
 	config(2)
 	grow(w, origin{}, 50, 99, time.Unix(0, 0))
-	if b := c.collect(w, now); b.setup != nil || b.entries[0].role != rtmp.RoleConfig {
+	if b := c.collect(w, now, nil); b.setup != nil || b.entries[0].role != rtmp.RoleConfig {
 		t.Error("a reader that has had everything needs no setup")
 	}
 	late := cursor{queue: time.Hour}
 	late.join(w, JoinGOP)
-	if b := late.collect(w, now); b.setup == nil || len(b.setup.configs) != 1 || b.setup.configs[0].Payload[5] != 2 {
+	if b := late.collect(w, now, nil); b.setup == nil || len(b.setup.configs) != 1 || b.setup.configs[0].Payload[5] != 2 {
 		t.Error("the setup is not the one in force")
 	}
 }
@@ -115,7 +115,7 @@ func TestWindowForgets(t *testing.T) {
 	}
 	c := cursor{queue: time.Second}
 	c.join(w, JoinGOP)
-	if b := c.collect(w, time.Unix(20, 0)); len(b.entries) != 0 {
+	if b := c.collect(w, time.Unix(20, 0), nil); len(b.entries) != 0 {
 		t.Error("joined where the keyframe is gone")
 	}
 }

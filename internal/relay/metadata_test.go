@@ -39,7 +39,7 @@ func TestMetadataHasNoTime(t *testing.T) {
 	}
 	c := cursor{queue: time.Second}
 	c.join(b.w, JoinGOP)
-	batch := c.collect(b.w, b.now)
+	batch := c.collect(b.w, b.now, nil)
 	if len(batch.entries) == 0 || batch.entries[0].msg.Timestamp != b.o.message(50).Timestamp || batch.setup == nil {
 		t.Fatalf("a viewer that joins gets %d messages, setup %v", len(batch.entries), batch.setup)
 	}

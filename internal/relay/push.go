@@ -132,8 +132,9 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 	defer nc.Close()
 	began, behind := time.Now(), nc.pace(catchUp*p.begin())
 	var out []byte
+	var b batch
 	for {
-		b, _ := p.stream.collect(&p.cursor, time.Now())
+		b, _ = p.stream.collect(&p.cursor, time.Now(), b.entries)
 		if len(b.entries) == 0 {
 			select {
 			case <-p.wake:
@@ -155,6 +156,7 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 		for _, e := range b.entries {
 			out = conn.Encode(out, toServer(e.msg, req.StreamID))
 		}
+		clear(b.entries)
 		_ = nc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if _, err := nc.Write(out); err != nil {
 			return err

@@ -29,12 +29,10 @@ type receiver struct {
 }
 
 func newReceiver(c net.Conn) *receiver {
-	r := &receiver{Conn: c, opening: true}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			r.raw, r.read = raw, r.readNow
-			_ = setOption(raw, func(fd int) error { quickAck(uintptr(fd)); return nil })
-		}
+	r := &receiver{Conn: c, raw: rawConn(c), opening: true}
+	if r.raw != nil {
+		r.read = r.readNow
+		_ = setOption(r.raw, func(fd int) error { quickAck(uintptr(fd)); return nil })
 	}
 	return r
 }

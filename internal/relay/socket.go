@@ -58,6 +58,16 @@ func dial(ctx context.Context, address string, dscp int) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", address)
 }
 
+// rawConn gives access to a connection's descriptor. It returns nil for what is not a socket.
+func rawConn(c net.Conn) syscall.RawConn {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
+}
+
 func setOption(raw syscall.RawConn, set func(fd int) error) error {
 	var err error
 	if e := raw.Control(func(fd uintptr) { err = set(int(fd)) }); e != nil {

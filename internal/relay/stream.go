@@ -119,11 +119,11 @@ func pokeAll(viewers []*viewer, now time.Time) {
 	}
 }
 
-// collect hands a reader its next batch, and says whether the stream has ended.
-func (s *stream) collect(c *cursor, now time.Time) (b batch, ended bool) {
+// collect hands a reader its next batch, in the memory of room, and says whether the stream has ended.
+func (s *stream) collect(c *cursor, now time.Time, room []*entry) (b batch, ended bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	b = c.collect(s.window, now)
+	b = c.collect(s.window, now, room)
 	if c.skipped > 0 {
 		s.relay.metrics.skipped.Add(float64(c.skipped))
 		c.skipped = 0

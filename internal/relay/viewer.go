@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/rtmp"
@@ -25,36 +26,30 @@ const (
 // What a viewer is sent is the prelude (handshake and command answers), then per stretch of the stream a setup and the
 // window's own bytes, and between those the answers to its pings.
 type viewer struct {
+	// First what each frame needs, close together: it is seldom in the processor's cache.
+	pokes atomic.Int32 // Invariant: above zero while somebody writes; who raises it from zero is that somebody
+	over  bool         // the end of the stream has been told; belongs to whoever writes, as do sent and warmed
 	cursor
+	raw     syscall.RawConn // conn's; nil: not a socket
+	stream  *stream
+	mu      sync.Mutex
+	replies []byte
+	sent    uint64 // bytes behind the handshake
+	base    atomic.Uint64
+
 	conn    net.Conn
 	rtmp    *rtmp.Conn
 	request rtmp.Request
-	stream  *stream
 	via     []string // relays between us and the players behind this one
 	index   int      // in the stream's list
-
-	mu      sync.Mutex
-	replies []byte
-
-	pokes   atomic.Int32 // Invariant: above zero while somebody writes; who raises it from zero is that somebody
 	closing atomic.Bool
 	writing atomic.Int64 // unix nanoseconds since when a write has been waiting; zero: none
-
-	// What follows belongs to whoever writes.
-	out    *gatherer
-	bufs   net.Buffers // being written
-	room   net.Buffers // bufs' memory, to use again
-	prefix []byte      // replies and setup, in bufs
-	sent   uint64      // bytes behind the handshake
-	base   atomic.Uint64
-	over   bool // the end of the stream has been told
-	came   time.Time
-	warmed time.Time   // until when the congestion window needs no looking after
-	sends  []time.Time // arrivals of the messages in bufs, to measure the delay added
+	came    time.Time
+	warmed  time.Time // until when the congestion window needs no looking after
 }
 
 func newViewer(o Options, c net.Conn, conn *rtmp.Conn, req rtmp.Request, via []string) *viewer {
-	v := &viewer{conn: c, rtmp: conn, request: req, via: via, sent: conn.Written(), out: newGatherer(c), came: time.Now()}
+	v := &viewer{conn: c, raw: rawConn(c), rtmp: conn, request: req, via: via, sent: conn.Written(), came: time.Now()}
 	v.queue = o.Queue
 	conn.Reply = v.reply
 	return v
@@ -65,120 +60,115 @@ func (v *viewer) poke(now time.Time) {
 	if v.pokes.Add(1) > 1 {
 		return
 	}
-	for {
-		seen := v.pokes.Load()
-		waits, err := v.advance(now)
-		if err != nil {
-			v.close()
-			return // and stays poked: nobody writes any more
-		}
-		if waits {
-			v.stream.relay.work.Go(v.finish)
-			return // the goroutine is the one that writes now
-		}
-		if v.pokes.CompareAndSwap(seen, 0) {
-			return
-		}
+	o := outboxes.Get().(*outbox)
+	if v.pursue(o, now) {
+		v.stream.relay.work.Go(func() { v.finish(o) }) // the goroutine is the one that writes now
+		return
 	}
-}
-
-// advance writes until there is nothing left to write, or the connection would have to be waited for.
-func (v *viewer) advance(now time.Time) (waits bool, err error) {
-	for {
-		if len(v.bufs) == 0 && !v.load(now) {
-			if v.warm(now); len(v.bufs) == 0 {
-				return false, nil
-			}
-		}
-		n, err := v.out.try(&v.bufs)
-		v.stream.relay.metrics.bytesOut.Add(float64(n))
-		if err != nil {
-			return false, err
-		}
-		if len(v.bufs) > 0 {
-			return true, nil
-		}
-		v.wrote()
-	}
+	o.release()
 }
 
 // finish waits for the connection until the viewer has caught up.
-func (v *viewer) finish() {
-	for {
+func (v *viewer) finish(o *outbox) {
+	defer o.release()
+	for waits := true; waits; waits = v.pursue(o, time.Now()) {
 		v.writing.Store(time.Now().UnixNano())
-		n, err := v.out.flush(&v.bufs)
+		n, err := o.flush(v.conn)
 		v.writing.Store(0)
 		v.stream.relay.metrics.bytesOut.Add(float64(n))
 		if err != nil {
 			v.close()
 			return
 		}
-		v.wrote()
-		for {
-			seen := v.pokes.Load()
-			waits, err := v.advance(time.Now())
-			if err != nil {
-				v.close()
-				return
-			}
-			if waits {
-				break
-			}
-			if v.pokes.CompareAndSwap(seen, 0) {
-				return
-			}
+		v.wrote(o)
+	}
+}
+
+// pursue writes until the viewer has all there is, or the connection would have to be waited for. After an error the viewer
+// stays poked: nobody writes to it any more.
+func (v *viewer) pursue(o *outbox, now time.Time) (waits bool) {
+	for {
+		seen := v.pokes.Load()
+		waits, err := v.advance(o, now)
+		if err != nil {
+			v.close()
+			return false
+		}
+		if waits {
+			return true
+		}
+		if v.pokes.CompareAndSwap(seen, 0) {
+			return false
 		}
 	}
 }
 
-// load fills bufs with all there is to send, and reports whether that is anything.
-func (v *viewer) load(now time.Time) bool {
-	b, ended := v.stream.collect(&v.cursor, now)
-	v.prefix = v.prefix[:0]
+// advance writes until nothing is left to write that was there when it looked, or the connection would have to be waited for.
+func (v *viewer) advance(o *outbox, now time.Time) (waits bool, err error) {
+	for more := true; more; {
+		if more = v.load(o, now); len(o.bufs) == 0 {
+			return false, nil
+		}
+		n, err := o.try(v.raw)
+		v.stream.relay.metrics.bytesOut.Add(float64(n))
+		if err != nil {
+			return false, err
+		}
+		if len(o.bufs) > 0 {
+			return true, nil
+		}
+		v.wrote(o)
+	}
+	return false, nil
+}
+
+// load fills o with what there is to send, and reports whether that is not all. Who brings anything later pokes.
+func (v *viewer) load(o *outbox, now time.Time) (more bool) {
+	b, ended := v.stream.collect(&v.cursor, now, o.entries)
+	o.entries = b.entries
 	v.mu.Lock()
-	v.prefix = append(v.prefix, v.replies...)
+	o.prefix = append(o.prefix[:0], v.replies...)
 	v.replies = v.replies[:0]
 	v.mu.Unlock()
 	if b.setup != nil {
-		v.prefix = v.rtmp.Encode(v.prefix, b.setup.messages(b.entries[0].msg.Timestamp)...)
+		o.prefix = v.rtmp.Encode(o.prefix, b.setup.messages(b.entries[0].msg.Timestamp)...)
 	}
 	if ended && len(b.entries) == 0 && !v.over {
 		v.over = true
 		if ms, err := rtmp.End(v.request); err == nil {
-			v.prefix = v.rtmp.Encode(v.prefix, ms...)
+			o.prefix = v.rtmp.Encode(o.prefix, ms...)
 		}
 	}
-	v.bufs = v.room[:0]
-	if len(v.prefix) > 0 {
-		v.bufs = append(v.bufs, v.prefix)
-		v.sent += uint64(len(v.prefix))
+	o.bufs = o.room[:0]
+	if len(o.prefix) > 0 {
+		o.bufs = append(o.bufs, o.prefix)
+		v.sent += uint64(len(o.prefix))
 	}
 	if len(b.entries) > 0 {
 		v.base.Store(b.entries[0].offset - v.sent)
 	}
 	for _, e := range b.entries {
-		v.bufs = append(v.bufs, e.wire)
+		o.bufs = append(o.bufs, e.wire)
 		v.sent += uint64(len(e.wire))
 		if !b.join {
-			v.sends = append(v.sends, e.arrived)
+			o.sends = append(o.sends, e.arrived)
 		}
 	}
-	if v.room = v.bufs[:0]; cap(v.room) > keepGather {
-		v.room = nil
+	if len(o.bufs) == 0 {
+		o.bufs = v.warm(o.bufs, now)
 	}
-	return len(v.bufs) > 0
+	o.room = o.bufs[:0]
+	return b.more || ended && !v.over
 }
 
 // wrote notes that the last byte of what was loaded is with the kernel.
-func (v *viewer) wrote() {
-	if len(v.sends) > 0 {
+func (v *viewer) wrote(o *outbox) {
+	if len(o.sends) > 0 {
 		now := time.Now()
-		for _, arrived := range v.sends {
+		for _, arrived := range o.sends {
 			v.stream.relay.metrics.added.Observe(now.Sub(arrived).Seconds())
 		}
-		if v.sends = v.sends[:0]; cap(v.sends) > keepGather {
-			v.sends = nil
-		}
+		o.sends = o.sends[:0]
 	}
 	if v.over {
 		v.close()

@@ -53,15 +53,6 @@ type warmer struct {
 	raw syscall.RawConn // nil: not TCP, so that there is no window
 }
 
-func newWarmer(c net.Conn) warmer {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			return warmer{raw}
-		}
-	}
-	return warmer{}
-}
-
 // send sends what make returns for a number of segments, in that many, without waiting. It returns how long the window stays
 // as it is and what has not been sent; the caller sends that. A connection that fails will fail again when it does.
 func (w warmer) send(fill func(segments int) []byte) (lasts time.Duration, rest []byte) {
@@ -101,21 +92,22 @@ func (r *receiver) Write(p []byte) (int, error) {
 	if !r.opening {
 		return r.Conn.Write(p)
 	}
-	_, rest := newWarmer(r.Conn).send(func(int) []byte { return p })
+	_, rest := warmer{r.raw}.send(func(int) []byte { return p })
 	n, err := r.Conn.Write(rest)
 	return len(p) - len(rest) + n, err
 }
 
-// warm keeps the window open for a viewer that waits for its first keyframe.
-func (v *viewer) warm(now time.Time) {
+// warm keeps the window open for a viewer that waits for its first keyframe. It appends to bufs what is left to be sent.
+func (v *viewer) warm(bufs net.Buffers, now time.Time) net.Buffers {
 	if !v.waiting || v.begun || now.Before(v.warmed) || now.After(v.came.Add(warmTime)) {
-		return
+		return bufs
 	}
-	lasts, rest := newWarmer(v.conn).send(v.filling)
+	lasts, rest := warmer{v.raw}.send(v.filling)
 	v.warmed = now.Add(lasts * 3 / 4)
 	if len(rest) > 0 {
-		v.bufs = append(v.room[:0], rest)
+		bufs = append(bufs, rest)
 	}
+	return bufs
 }
 
 // filling returns what fills a number of segments, as part of what the viewer is sent: a window acknowledgement size (RTMP
