@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -85,5 +86,31 @@ func knownPairAllocatesNothing(t *testing.T, frame []byte) {
 		if outs != (runs+1)*len(batch) || mods != wantMods {
 			t.Errorf("%s: %d packets sent on and %d rules, want %d and %d", tt.name, outs, mods, (runs+1)*len(batch), wantMods)
 		}
+	}
+}
+
+// TestARPAnswerAllocatesNothing has a known host ask for another, as all do again and again.
+func TestARPAnswerAllocatesNothing(t *testing.T) {
+	r := newRig(t)
+	frame := packet.AppendARP(nil, packet.ARP{Op: packet.ARPRequest, SenderMAC: benchRelay.MAC, SenderIP: benchRelay.IP, TargetIP: benchCDN.IP})
+	in, err := ofproto.Append(nil, 0, &ofproto.PacketIn{BufferID: ofproto.NoBuffer, TotalLen: uint16(len(frame)), InPort: 1, Data: frame})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := packet.AppendARP(nil, packet.ARP{
+		Op: packet.ARPReply, SenderMAC: benchCDN.MAC, SenderIP: benchCDN.IP, TargetMAC: benchRelay.MAC, TargetIP: benchRelay.IP,
+	})
+	handle := func() {
+		r.sent = r.sent[:0]
+		if err := r.d.handleBatch([][]byte{in}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handle()
+	if n := testing.AllocsPerRun(100, handle); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if !bytes.HasSuffix(r.sent, answer) {
+		t.Errorf("sent %x, want %x", r.sent, answer)
 	}
 }

@@ -60,6 +60,7 @@ type scratch struct {
 	mod     ofproto.FlowMod
 	actions map[ofproto.Port][]ofproto.Action // one output each
 	flood   []ofproto.Port
+	reply   []byte // in the making
 	lineup  lineup
 	lists   steer.Lists
 	reasons reasons

@@ -204,11 +204,12 @@ func (d *datapath) arp(snap *topo.Snapshot) error {
 	if !ok || target.MAC == ofproto.MAC(p.Src) {
 		return d.broadcast(snap)
 	}
-	reply := packet.AppendARP(nil, packet.ARP{
+	s := &d.packet
+	s.reply = packet.AppendARP(s.reply[:0], packet.ARP{
 		Op: packet.ARPReply, VLAN: p.VLAN, SenderMAC: target.MAC, SenderIP: p.DstIP, TargetMAC: p.ARPSenderMAC, TargetIP: p.SrcIP,
 	})
-	d.emit(d.packet.in.InPort, reply)
-	return nil
+	s.out = ofproto.PacketOut{BufferID: ofproto.NoBuffer, InPort: ofproto.PortNone, Actions: s.output(s.in.InPort), Data: s.reply}
+	return d.conn.Write(d.nextXID(), &s.out)
 }
 
 // arpOnward passes an ARP packet on by its frame's destination, without a rule: the rule for ARP stands above it.

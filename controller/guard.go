@@ -112,13 +112,16 @@ func (a *allowance) take(sw *bucket, s share, now time.Time) verdict {
 }
 
 // take spends one token of a bucket that holds burst and regains rate a second; false where it is empty.
-func (b *bucket) take(now time.Time, rate, burst float64) bool {
+func (b *bucket) take(now time.Time, rate, burst float64) bool { return b.spend(1, now, rate, burst) }
+
+// spend spends n tokens, or none where it holds less.
+func (b *bucket) spend(n float64, now time.Time, rate, burst float64) bool {
 	b.spent = max(0, b.spent-now.Sub(b.last).Seconds()*rate)
 	b.last = now
-	if b.spent+1 > burst {
+	if b.spent+n > burst {
 		return false
 	}
-	b.spent++
+	b.spent += n
 	return true
 }
 

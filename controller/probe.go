@@ -2,6 +2,7 @@ package controller
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,10 +34,12 @@ const (
 
 // prober remembers what was asked and when. Its zero value is ready.
 type prober struct {
-	mu    sync.Mutex
-	asks  uint32
-	hosts map[ofproto.IPv4]*hostProbe
-	peers map[endpoint]*peerProbe
+	mu       sync.Mutex
+	asks     uint32
+	hosts    map[ofproto.IPv4]*hostProbe
+	peers    map[endpoint]*peerProbe
+	searches bucket
+	turn     int // whose it is to be searched for, among those whose place is unknown
 }
 
 type hostProbe struct {
@@ -64,14 +67,26 @@ func (c *Controller) probe(now time.Time) {
 	c.probeThrough(c.up(), now)
 }
 
-// probeThrough probes when only some switches have not been asked lately: whose place is unknown is asked for there.
+// probeThrough asks for what is at some switches, and there for all whose place nobody knows.
 func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
-	snap := c.topo.Load()
-	for _, ip := range c.settings().probedHosts() {
-		c.probeHost(snap, ip, switches)
+	snap, here := c.topo.Load(), make(map[ofproto.DPID]bool, len(switches))
+	for _, d := range switches {
+		here[d.dpid] = true
 	}
+	var lost []ofproto.IPv4
+	for _, ip := range c.settings().probedHosts() {
+		switch h, ok := snap.HostByIP(ip); {
+		case !ok || !attached(snap, h):
+			lost = append(lost, ip)
+		case here[h.At.DPID]:
+			c.probeHost(h)
+		}
+	}
+	c.search(snap, lost, switches, now)
 	for _, p := range c.settings().peers.order {
-		c.probePeer(snap, p)
+		if h, ok := snap.HostByIP(p.Address); ok && here[h.At.DPID] {
+			c.probePeer(snap, p)
+		}
 	}
 	for _, d := range switches {
 		d.ping(now) // what is measured through a switch is only as good as what is known of the way to it
@@ -96,28 +111,69 @@ func (s *settings) probedHosts() []ofproto.IPv4 {
 	return list
 }
 
-// probeHost asks for an address at its port, or at every edge port of some switches while nobody knows where it is.
-func (c *Controller) probeHost(snap *topo.Snapshot, ip ofproto.IPv4, switches []*datapath) {
-	ask := packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC(c.probes.ask(ip, time.Now())), TargetIP: ip}
-	if h, ok := snap.HostByIP(ip); ok && attached(snap, h) {
-		if d, ok := c.datapath(h.At.DPID); ok {
-			ask.Dst = h.MAC
-			d.emit(h.At.Port, packet.AppendARP(nil, ask))
-		}
+// probeHost asks a host at its port.
+func (c *Controller) probeHost(h *topo.Host) {
+	if d, ok := c.datapath(h.At.DPID); ok {
+		d.emit(h.At.Port, packet.AppendARP(nil, packet.ARP{
+			Op: packet.ARPRequest, SenderMAC: probeMAC(c.probes.ask(h.IP, time.Now())), TargetIP: h.IP, Dst: h.MAC,
+		}))
+	}
+}
+
+// A search asks for an address at every edge port of a switch. With hundreds of switches and of peers these are many.
+const (
+	searchRate  = 10_000 // searches a second
+	searchBurst = 10_000
+)
+
+// search asks for addresses of which nobody knows the place at every edge port of some switches. For which there is no time now,
+// it is their turn first the next time.
+func (c *Controller) search(snap *topo.Snapshot, lost []ofproto.IPv4, switches []*datapath, now time.Time) {
+	lost = c.probes.due(lost, len(switches), now)
+	if len(lost) == 0 {
 		return
 	}
-	frame := packet.AppendARP(nil, ask)
+	frames := make([][]byte, len(lost))
+	for i, ip := range lost {
+		frames[i] = packet.AppendARP(nil, packet.ARP{
+			Op: packet.ARPRequest, SenderMAC: probeMAC(c.probes.ask(ip, time.Now())), TargetIP: ip,
+		})
+	}
 	for _, d := range switches {
-		sw, _ := snap.Switch(d.dpid)
-		if sw == nil {
-			continue
-		}
-		for _, p := range sw.Ports {
-			if p.Up && !p.IsLink() {
-				d.emit(p.No, frame)
+		var edges []ofproto.Action
+		if sw, ok := snap.Switch(d.dpid); ok {
+			for _, p := range sw.Ports {
+				if p.Up && !p.IsLink() {
+					edges = append(edges, ofproto.Output{Port: p.No})
+				}
 			}
 		}
+		for some := range slices.Chunk(edges, maxOutputs) {
+			for _, frame := range frames {
+				_ = d.conn.Write(d.nextXID(), &ofproto.PacketOut{
+					BufferID: ofproto.NoBuffer, InPort: ofproto.PortNone, Actions: some, Data: frame,
+				})
+			}
+		}
+		d.kick()
 	}
+}
+
+const maxOutputs = 4096 // actions of one message, which has 64 KiB
+
+// due is those of some addresses that may be searched for on so many switches now.
+func (w *prober) due(lost []ofproto.IPv4, switches int, now time.Time) (due []ofproto.IPv4) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(lost) == 0 || switches == 0 {
+		return nil
+	}
+	from := w.turn % len(lost)
+	for len(due) < len(lost) && w.searches.spend(float64(min(switches, searchBurst)), now, searchRate, searchBurst) {
+		due = append(due, lost[(from+len(due))%len(lost)])
+	}
+	w.turn = from + len(due)
+	return due
 }
 
 // attached reports whether the port that a host was seen at is still up. Where it is not, the host may be anywhere.

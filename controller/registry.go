@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
 // RegistrationTTL is how long a peer that registered itself is believed without a renewal.
@@ -83,7 +84,11 @@ func (c *Controller) Register(r Registration, now time.Time) error {
 	if !known || old.Peer != r.Peer || old.Draining != r.Draining {
 		c.refresh()
 		snap := c.topo.Load()
-		c.probeHost(snap, r.Address, c.up())
+		if h, ok := snap.HostByIP(r.Address); ok && attached(snap, h) {
+			c.probeHost(h)
+		} else {
+			c.search(snap, []ofproto.IPv4{r.Address}, c.up(), now)
+		}
 		if p := c.settings().peers.byName[r.Name]; p != nil { // else it has left meanwhile
 			c.probePeer(snap, p)
 		}
