@@ -117,6 +117,7 @@ func (c *Controller) register(d *datapath) error {
 		old, taken := c.switches[d.dpid]
 		if !taken {
 			c.switches[d.dpid] = d
+			c.rota.join(d)
 			d.metrics = c.metrics.of(d.dpid) // anew: a connection that it replaces has taken the series with it
 			delete(c.left, d.dpid)
 			c.mu.Unlock()
@@ -141,6 +142,7 @@ func (c *Controller) unregister(d *datapath) {
 	current := c.switches[d.dpid] == d
 	if current {
 		delete(c.switches, d.dpid)
+		c.rota.leave(d)
 		c.left[d.dpid] = time.Now()
 		c.metrics.switches.Dec()
 		d.metrics.forget()

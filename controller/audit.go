@@ -7,6 +7,15 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
+// audit asks the switches whose turn it is for their whole tables.
+func (c *Controller) audit(now time.Time, due func(*datapath) bool) {
+	for _, d := range c.up() {
+		if due(d) {
+			d.auditing.ask(d, ofproto.MatchAll, now)
+		}
+	}
+}
+
 // audited compares a switch's whole table with what it should be, and repairs.
 func (d *datapath) audited(have []ofproto.FlowStat, asked time.Time) {
 	missing, surplus := d.table.repair(have, asked)

@@ -124,6 +124,7 @@ type Controller struct {
 
 	mu       sync.Mutex
 	switches map[ofproto.DPID]*datapath  // connected and up
+	rota     rota                        // of those that are up
 	tables   map[ofproto.DPID]*installer // every switch ever seen: what its table should be
 	conns    map[net.Conn]struct{}       // all, also half-open
 	left     map[ofproto.DPID]time.Time  // switches that were up and are away, and since when
@@ -165,7 +166,9 @@ func (c *Controller) Run(ctx context.Context, listeners ...net.Listener) error {
 	g.Go(func() error { return c.every(ctx, c.o.LLDPInterval, c.discover) })
 	g.Go(func() error { return c.every(ctx, c.o.ProbeInterval, c.probe) })
 	g.Go(func() error { return c.every(ctx, c.o.AuditInterval, c.housekeep) })
-	g.Go(func() error { return c.every(ctx, meterInterval, c.meterSessions) })
+	g.Go(func() error { return c.every(ctx, meterInterval, c.sumLoads) })
+	g.Go(func() error { return c.inTurn(ctx, c.o.AuditInterval, c.audit) })
+	g.Go(func() error { return c.inTurn(ctx, meterInterval, c.meterSwitches) })
 	<-ctx.Done()
 	close(c.over)
 	for _, l := range listeners {

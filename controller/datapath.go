@@ -24,6 +24,7 @@ type datapath struct {
 	metrics  *switchMetrics
 	remote   string
 	since    time.Time
+	turn     int    // of the rota
 	software string // of the switch, from its description
 	ovs      bool   // it describes itself as Open vSwitch
 	xid      atomic.Uint32

@@ -37,16 +37,17 @@ func (m *meter) measured(bytes uint64, now time.Time) {
 	m.bytes, m.at = bytes, now
 }
 
-// meterSessions asks every switch for its sessions' counters.
-func (c *Controller) meterSessions(now time.Time) {
-	c.sumLoads(now)
-	c.meterUplinks()
+// meterSwitches asks the switches whose turn it is for their sessions' counters, and for those of their peers' ports.
+func (c *Controller) meterSwitches(now time.Time, due func(*datapath) bool) {
 	m := ofproto.MatchAll
 	m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto
 	m.DLType, m.NWProto = 0x0800, 6
 	for _, d := range c.up() {
-		d.metering.ask(d, m, now)
+		if due(d) {
+			d.metering.ask(d, m, now)
+		}
 	}
+	c.meterUplinks(due)
 }
 
 // metered handles the counters. Both directions of a session are counted on its client's switch, where both have their
@@ -108,6 +109,8 @@ func (s *session) unseat() {
 
 // sumLoads sums what each peer's sessions carried over the last interval. Its own line tells of more, where it has one.
 func (c *Controller) sumLoads(now time.Time) {
+	own := c.ownPorts()
+	c.ports.Store(&own)
 	sum := make(map[string]float64)
 	for _, s := range c.sessions.All {
 		s.mu.Lock()

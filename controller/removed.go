@@ -182,7 +182,7 @@ func (c *Controller) forgetSwitches(now time.Time) {
 	}
 }
 
-// housekeep forgets sessions that have been silent for very long, and compares the switches' tables with the wishes.
+// housekeep forgets what has been silent for very long.
 func (c *Controller) housekeep(now time.Time) {
 	var old []*session
 	var mute []*session
@@ -208,8 +208,5 @@ func (c *Controller) housekeep(now time.Time) {
 	c.warnings.settle(c.log, now)
 	if n := c.topo.ExpireHosts(now.Add(-hostMemory)); n > 0 {
 		c.log.WithField("hosts", n).Info("silent hosts forgotten")
-	}
-	for _, d := range c.up() {
-		d.auditing.ask(d, ofproto.MatchAll, now)
 	}
 }

@@ -38,12 +38,14 @@ func (u *uplink) kbps(now time.Time) float64 {
 	return u.meter.kbps
 }
 
-// meterUplinks asks for the counters of the ports where peers are.
-func (c *Controller) meterUplinks() {
-	own := c.ownPorts()
-	c.ports.Store(&own)
-	for at := range own {
-		if d, ok := c.datapath(at.DPID); ok {
+// meterUplinks asks for the counters of the ports where peers are, on the switches whose turn it is.
+func (c *Controller) meterUplinks(due func(*datapath) bool) {
+	own := c.ports.Load()
+	if own == nil {
+		return
+	}
+	for at := range *own {
+		if d, ok := c.datapath(at.DPID); ok && due(d) {
 			_ = d.conn.Write(d.nextXID(), &ofproto.StatsRequest{Body: ofproto.PortStatsRequest{Port: at.Port}})
 			d.kick()
 		}
