@@ -113,39 +113,24 @@ func (c *Controller) untrack(nc net.Conn) {
 // it does not answer does the newer one take its place, so that nobody can evict a switch by claiming its name.
 func (c *Controller) register(d *datapath) error {
 	for {
-		c.mu.Lock()
-		old, taken := c.switches[d.dpid]
-		if !taken {
-			c.switches[d.dpid] = d
-			c.rota.join(d)
-			d.metrics = c.metrics.of(d.dpid) // anew: a connection that it replaces has taken the series with it
-			delete(c.left, d.dpid)
-			c.mu.Unlock()
+		before, old := c.arrives(d)
+		if old == nil {
 			c.metrics.switches.Inc()
-			d.start()
+			d.start(before)
 			return nil
 		}
-		c.mu.Unlock()
 		if old.alive(challengeTimeout) {
 			return fmt.Errorf("datapath %v is connected already and alive", d.dpid)
 		}
 		old.sparingly("no answer").Warn("no answer to a challenge by a newer connection: closed")
 		_ = old.conn.Close()
+		<-old.closed // what it has in hand is not to be taken for the newer one's
 		c.unregister(old)
 	}
 }
 
-// unregister forgets a connection; the switch stays on the map, for its flows go on without us. It may be called twice.
+// unregister forgets a connection that is over. It may be called twice.
 func (c *Controller) unregister(d *datapath) {
 	d.table.disconnect(d) // before another connection of the switch may take it over
-	c.mu.Lock()
-	current := c.switches[d.dpid] == d
-	if current {
-		delete(c.switches, d.dpid)
-		c.rota.leave(d)
-		c.left[d.dpid] = time.Now()
-		c.metrics.switches.Dec()
-		d.metrics.forget()
-	}
-	c.mu.Unlock()
+	c.leaves(d)
 }

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,9 @@ type adoption struct {
 }
 
 type foundSession struct {
+	since   time.Time
 	session *session // nil until its client's switch has been heard
+	known   bool     // this run has decided it meanwhile: its plan is newer than what is found
 	steps   []steer.Step
 	edge    bool // the last step is the client's switch for certain
 }
@@ -29,7 +32,7 @@ type foundSession struct {
 // rules are wished for as they are, and the sessions they carry are known again.
 func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 	now := c.settings()
-	if !d.table.adopt(have, now.probes) {
+	if !d.table.adopt(have, now.keeps) {
 		return // known from before: the wishes are newer than the table
 	}
 	byTuple := make(map[stream.Tuple][]flow.Rule)
@@ -50,7 +53,7 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 			if a.found == nil {
 				a.found = make(map[stream.Tuple]*foundSession)
 			}
-			f = new(foundSession)
+			f = &foundSession{since: time.Now()}
 			a.found[t] = f
 		}
 		c.adoptRules(f, t, d.dpid, rules)
@@ -60,8 +63,33 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 	}
 }
 
+// keeps reports whether a rule that an earlier run has left is still wished for.
+func (s *settings) keeps(r flow.Rule) bool {
+	switch r.Cookie.Kind() {
+	case flow.KindSession:
+		return true
+	case flow.KindHandsOff:
+		return s.peers.handsOff(r)
+	case flow.KindProbe:
+		return s.probes(r)
+	}
+	return false
+}
+
+// settle drops what nobody needs any more: of sessions that are over, and of switches so long away that they are forgotten.
+func (a *adoption) settle(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.found, func(_ stream.Tuple, f *foundSession) bool {
+		return now.Sub(f.since) > switchMemory || f.session != nil && !f.session.isOpen()
+	})
+}
+
 // adoptRules adds the rules on one more switch to a session. Under a.mu.
 func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID, rules []flow.Rule) {
+	if f.known {
+		return
+	}
 	copied := withoutCopies(rules)
 	s, rewrites := c.settings().sessionOf(t, rules)
 	left := c.settings().parkedOf(t, rules)
@@ -76,10 +104,11 @@ func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID
 	switch {
 	case f.session != nil:
 	case s != nil:
-		f.session = c.revive(s, active)
+		f.session, f.known = c.revive(s, active)
 	case left != nil:
-		f.session = c.revive(left, parked)
-	default:
+		f.session, f.known = c.revive(left, parked)
+	}
+	if f.session == nil || f.known {
 		return
 	}
 	f.session.mu.Lock()
@@ -231,9 +260,9 @@ func dialedMAC(r flow.Rule) (mac ofproto.MAC, ok bool) {
 	return mac, false
 }
 
-// revive makes a session of an earlier run a session of this one.
-func (c *Controller) revive(found *stream.Session, state sessionState) *session {
-	s := &session{c: c, Session: *found, told: true, since: time.Now()}
+// revive makes a session of an earlier run a session of this one, unless this one has it already.
+func (c *Controller) revive(found *stream.Session, state sessionState) (s *session, known bool) {
+	s = &session{c: c, Session: *found, told: true, since: time.Now()}
 	if p, ok := c.settings().peers.byService[endpoint{found.Source.Address, found.Source.Port}]; ok {
 		s.peer, s.Source.Name = p, p.Name
 		if !s.Redirected() {
@@ -243,37 +272,34 @@ func (c *Controller) revive(found *stream.Session, state sessionState) *session 
 		s.Source.Name = "former-peer" // it is not in the configuration any more; the session goes on all the same
 	}
 	c.sessions.Update(s.Tuple, func(old *session, ok bool) (*session, bool) {
-		if ok {
+		if known = ok; known {
 			s = old
 		}
 		return s, true
 	})
+	if known {
+		return s, true
+	}
 	s.mu.Lock()
 	if state == active {
 		s.seat()
 	}
 	s.setState(state)
 	s.mu.Unlock()
-	return s
+	return s, false
 }
 
-// adopt wishes for the rules of sessions, of relays' own connections and of probes that are still sent which a switch already
-// has, if this is the first its table is heard of.
-func (t *installer) adopt(have []ofproto.FlowStat, probes func(flow.Rule) bool) bool {
+// adopt wishes for those rules that a switch has and that are to be kept, if this is the first its table is heard of.
+func (t *installer) adopt(have []ofproto.FlowStat, keeps func(flow.Rule) bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.synced {
 		return false
 	}
 	for i := range have {
-		switch r := flow.Reported(&have[i]); r.Cookie.Kind() {
-		case flow.KindSession, flow.KindHandsOff:
-			r.Notify = true
+		if r := flow.Reported(&have[i]); keeps(r) {
+			r.Notify = r.Cookie.Kind() != flow.KindProbe // no switch reports that it was asked for
 			t.rules.put(&installed{rule: r})
-		case flow.KindProbe:
-			if probes(r) {
-				t.rules.put(&installed{rule: r})
-			}
 		}
 	}
 	return true

@@ -11,7 +11,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,12 +124,14 @@ type Controller struct {
 	inherited atomic.Bool  // some switch had rules of host pairs when it connected
 	strained  atomic.Int64 // until when ports are held to their shares, Unix nanoseconds
 
+	moving sync.Mutex // switches come onto the map and leave it one at a time; taken before mu
+
 	mu       sync.Mutex
 	switches map[ofproto.DPID]*datapath  // connected and up
 	rota     rota                        // of those that are up
-	tables   map[ofproto.DPID]*installer // every switch ever seen: what its table should be
+	tables   map[ofproto.DPID]*installer // what the tables of these and of those in left should be
 	conns    map[net.Conn]struct{}       // all, also half-open
-	left     map[ofproto.DPID]time.Time  // switches that were up and are away, and since when
+	left     map[ofproto.DPID]away       // switches that were up and are away. Invariant: no more than maxAway
 }
 
 type endpoint struct {
@@ -143,7 +147,7 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		o: o, log: o.Log, metrics: newMetrics(o.Registerer), secret: make([]byte, 32), epoch: time.Now(), present: newPresence(time.Now()),
 		topo: topo.NewStore(), switches: make(map[ofproto.DPID]*datapath), tables: make(map[ofproto.DPID]*installer),
-		conns: make(map[net.Conn]struct{}), left: make(map[ofproto.DPID]time.Time),
+		conns: make(map[net.Conn]struct{}), left: make(map[ofproto.DPID]away),
 		diary: diary{log: o.Log}, over: make(chan struct{}),
 	}
 	if _, err := rand.Read(c.secret); err != nil {
@@ -223,25 +227,20 @@ func (c *Controller) datapath(id ofproto.DPID) (*datapath, bool) {
 	return d, ok
 }
 
-// allTables lists what every switch ever seen should hold.
+// allTables lists what every switch that is remembered should hold.
 func (c *Controller) allTables() []*installer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list := make([]*installer, 0, len(c.tables))
-	for _, t := range c.tables {
-		list = append(list, t)
-	}
-	return list
+	return slices.AppendSeq(make([]*installer, 0, len(c.tables)), maps.Values(c.tables))
 }
 
-// table is what a switch's table should be, known before it ever connected and kept while it is away.
+// table is what a switch's table should be, kept while it is away. Of one that is not remembered it is one that nobody has.
 func (c *Controller) table(id ofproto.DPID) *installer {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	t, ok := c.tables[id]
-	if !ok {
-		t = newInstaller(id, c.metrics, c.settings().base)
-		c.tables[id] = t
+	t := c.tables[id]
+	c.mu.Unlock()
+	if t == nil {
+		t = newInstaller(id, c.metrics, nil)
 	}
 	return t
 }

@@ -73,8 +73,8 @@ type scratch struct {
 func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, log logrus.FieldLogger) *datapath {
 	d := &datapath{
 		c: c, dpid: f.DatapathID, conn: conn, log: log.WithField("dpid", f.DatapathID.String()),
-		metrics: c.metrics.of(f.DatapathID), table: c.table(f.DatapathID),
-		kicked: make(chan struct{}, 1), closed: make(chan struct{}), pairs: make(map[pair]placedPair),
+		metrics: c.metrics.of(f.DatapathID),
+		kicked:  make(chan struct{}, 1), closed: make(chan struct{}), pairs: make(map[pair]placedPair),
 		guards: make(map[ofproto.Port]*portGuard),
 	}
 	d.packet.actions = make(map[ofproto.Port][]ofproto.Action)
@@ -86,13 +86,12 @@ func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, l
 	return d
 }
 
-// start puts the switch on the map and brings its table to what it should be. It runs before the first packet is handled.
-func (d *datapath) start() {
-	before, returned := d.c.topo.Load().Switch(d.dpid)
-	d.c.topo.SetSwitch(d.dpid, d.ports)
+// start brings the table of a switch to what it should be, and what else is known of it; before is what was when it was last up,
+// nil if it never was. It runs before the first packet is handled.
+func (d *datapath) start(before *topo.Switch) {
 	d.c.adopt(d, d.have)
 	sent, kept := d.table.connect(d, d.have, d.ovs)
-	if returned {
+	if before != nil {
 		d.portsLost(before)
 	}
 	d.takeOverPairs(d.have)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
-	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
@@ -160,28 +159,6 @@ func refusedPair(data []byte) (pair, bool) {
 // hostMemory is how long a host that says nothing stays on the map.
 const hostMemory = 6 * time.Hour
 
-// switchMemory is how long a switch that is away stays on the map: its flows work without a controller.
-const switchMemory = time.Hour
-
-// forgetSwitches drops the switches that have been away for too long, and what their tables should have been.
-func (c *Controller) forgetSwitches(now time.Time) {
-	c.mu.Lock()
-	var gone []ofproto.DPID
-	for id, since := range c.left {
-		if now.Sub(since) > switchMemory {
-			gone = append(gone, id)
-			delete(c.left, id)
-			delete(c.tables, id)
-		}
-	}
-	c.mu.Unlock()
-	for _, id := range gone {
-		c.topo.RemoveSwitch(id)
-		c.links.gone(func(p topo.Point) bool { return p.DPID == id })
-		c.log.WithField("dpid", id).Info("switch forgotten")
-	}
-}
-
 // housekeep forgets what has been silent for very long.
 func (c *Controller) housekeep(now time.Time) {
 	var old []*session
@@ -204,6 +181,7 @@ func (c *Controller) housekeep(now time.Time) {
 		s.endCopying()
 	}
 	c.forgetSwitches(now)
+	c.adopted.settle(now)
 	c.forgetPeers(c.settings())
 	c.warnings.settle(c.log, now)
 	if n := c.topo.ExpireHosts(now.Add(-hostMemory)); n > 0 {

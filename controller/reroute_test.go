@@ -227,6 +227,7 @@ func TestTwoCutsAtOnce(t *testing.T) {
 	}
 	for id := ofproto.DPID(11); id <= 15; id++ {
 		c.topo.SetSwitch(id, ports(5))
+		c.tables[id] = newInstaller(id, c.metrics, c.settings().base)
 	}
 	for i := range 3 {
 		mid, port := ofproto.DPID(12+i), ofproto.Port(2+i)

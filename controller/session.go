@@ -151,6 +151,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	s.seat()
 	s.announce()
 	s.parted = false
+	s.meter.moved = d.now // the packet in hand, which no rule counts
 	s.setState(pending)
 	s.held = d.hold()
 	s.held.back = back
