@@ -92,6 +92,7 @@ func (c *client) play() {
 		return // it has left
 	}
 	v := newViewer(r.o, c.conn.Conn, c.rtmp, c.request, via)
+	v.past = pastOf(c.request)
 	for {
 		v.stream = r.stream(c.id)
 		if v.stream.addViewer(v) {
@@ -121,4 +122,13 @@ func viaOf(req rtmp.Request) []string {
 		}
 	}
 	return via
+}
+
+// pastOf returns how much of the stream a client has missed; zero for nothing.
+func pastOf(req rtmp.Request) time.Duration {
+	ms, _ := req.Connect.Get(pastProperty).(float64)
+	if !(ms > 0) {
+		return 0
+	}
+	return time.Duration(min(ms, maxPast.Seconds()*1000)) * time.Millisecond
 }

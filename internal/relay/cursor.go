@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"sort"
+	"time"
+)
 
 const (
 	maxBatchEntries = 256
@@ -24,6 +27,16 @@ func (c *cursor) join(w *window, how Join) {
 	c.seq = w.next()
 	if how == JoinGOP && w.hasKey {
 		c.seq = w.key
+	}
+}
+
+// resume places the cursor for a reader that had the stream from elsewhere and has missed the last of it: at what came within
+// so long, or the latest keyframe if that is earlier. It need not be a place to begin at.
+func (c *cursor) resume(w *window, past time.Duration, now time.Time) {
+	c.exempt, c.begun = w.next(), true
+	c.seq = w.first + uint64(sort.Search(len(w.entries), func(i int) bool { return now.Sub(w.entries[i].arrived) <= past }))
+	if w.hasKey {
+		c.seq = min(c.seq, w.key)
 	}
 }
 

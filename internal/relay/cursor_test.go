@@ -43,6 +43,40 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// TestResume has relays come that have missed the last so much of the stream. The keyframes are messages 100 and 150.
+func TestResume(t *testing.T) {
+	w := newWindow(65536, 2*time.Second)
+	now := grow(w, origin{}, 0, 160, time.Unix(0, 0))
+	for _, tt := range []struct {
+		past  time.Duration
+		first int
+	}{
+		{500 * time.Millisecond, 135}, // in the middle of a group: it has what came before
+		{100 * time.Millisecond, 150}, // no less than others get
+		{time.Minute, 61},             // all there is
+	} {
+		c := cursor{queue: 10 * time.Millisecond}
+		c.resume(w, tt.past, now)
+		b := c.collect(w, now, nil)
+		if len(b.entries) != 161-tt.first || !b.join || b.setup == nil || c.skipped > 0 {
+			t.Errorf("past %v: %d messages, skipped %d, backlog %v; want message %d on", tt.past, len(b.entries), c.skipped, b.join, tt.first)
+		}
+	}
+	player, other := cursor{}, newWindow(65536, time.Second)
+	config := rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte{0x17, 0, 0, 0, 0, 9}}
+	other.append(config, rtmp.RoleOf(config), now)
+	player.join(other, JoinGOP)
+	if grow(other, origin{}, 135, 135, now); len(player.collect(other, now, nil).entries) > 0 {
+		t.Error("a player begins in the middle of a group, which came with sound first")
+	}
+	early := cursor{queue: time.Second}
+	empty := newWindow(65536, time.Second)
+	early.resume(empty, time.Minute, now)
+	if now = grow(empty, origin{}, 135, 145, now); len(early.collect(empty, now, nil).entries) != 11 {
+		t.Error("a relay that comes before there is anything waits for a keyframe")
+	}
+}
+
 func TestSlowReaderSkipsToKeyframe(t *testing.T) {
 	w := newWindow(65536, time.Second)
 	start := time.Unix(0, 0)

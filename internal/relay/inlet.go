@@ -109,9 +109,13 @@ func (s *stream) request(u rtmp.URL) rtmp.Request {
 	for _, m := range s.via() {
 		marks = append(marks, m)
 	}
+	connect := rtmp.Object{{Name: viaProperty, Value: marks}}
+	if past := s.past(time.Now()); past > 0 {
+		connect = append(connect, rtmp.Property{Name: pastProperty, Value: float64(past.Milliseconds())})
+	}
 	return rtmp.Request{
 		App: u.App, Key: key, TcURL: u.String(), FlashVer: "LNX 11,1,102,55",
-		Connect: rtmp.Object{{Name: viaProperty, Value: marks}},
+		Connect: connect,
 	}
 }
 

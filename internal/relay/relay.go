@@ -23,6 +23,13 @@ const (
 	maxVia      = 64
 )
 
+// pastProperty is where a relay that has lost its upstream tells the next, in connect's object, how many milliseconds of the
+// stream it wants that have passed already. What it has of them it finds out by comparing.
+const (
+	pastProperty = "ofctlPast"
+	maxPast      = time.Minute
+)
+
 // A Relay takes streams in from publishers and upstreams and hands them out to viewers, downstream relays and pushes.
 type Relay struct {
 	o         Options

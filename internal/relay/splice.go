@@ -19,6 +19,8 @@ const (
 	plausible = 10 * time.Second
 	// maxBackStep is how far a source's timestamps may go back within one type before they are moved.
 	maxBackStep = 500 // milliseconds
+	// overlap is by how much earlier another source may have to begin than where the last one ended: it may be the nearer one.
+	overlap = time.Second
 	// minDistinct is the shortest payload, in bytes, that is believed to be unique: silence repeats itself.
 	minDistinct = 24
 	// maxHeld bounds what is kept of a source that is not joined yet.
@@ -112,6 +114,15 @@ func (s *splicer) remember(m rtmp.Message) {
 	if h := hold(m); h.hash != 0 {
 		s.recent[h.hash] = recentMessage{m.Timestamp, s.recent[h.hash].times + 1}
 	}
+}
+
+// behind is how much of the stream has been missed, as far as anybody can tell, and an overlap to go on from; zero while there
+// is a source that brings it.
+func (s *splicer) behind(now time.Time) time.Duration {
+	if !s.started || s.active != nil && now.Sub(s.arrived) <= s.stall {
+		return 0
+	}
+	return now.Sub(s.arrived) + overlap
 }
 
 // drop ends a source: it has died, stalled or been replaced.

@@ -38,7 +38,7 @@ type stream struct {
 }
 
 func newStream(r *Relay, id streamID, now time.Time) *stream {
-	w := newWindow(r.o.ChunkSize, r.o.Queue)
+	w := newWindow(r.o.ChunkSize, max(r.o.Queue, r.o.Stall+overlap))
 	return &stream{id: id, relay: r, window: w, splicer: newSplicer(w, r.o.Stall), lonely: now, silent: now}
 }
 
@@ -156,7 +156,11 @@ func (s *stream) addViewer(v *viewer) bool {
 	if s.gone {
 		return false
 	}
-	v.join(s.window, s.relay.o.Join)
+	if v.past > 0 {
+		v.resume(s.window, v.past, time.Now())
+	} else {
+		v.join(s.window, s.relay.o.Join)
+	}
 	v.index = len(s.viewers)
 	s.viewers = append(slices.Clip(s.viewers), v)
 	s.lonely = time.Time{}
@@ -201,6 +205,21 @@ func (s *stream) via() []string {
 		}
 	}
 	return marks
+}
+
+// past is how much of the stream an upstream is asked for that has passed already: as long as nothing has come, or what those
+// want who have come here because theirs is lost.
+func (s *stream) past(now time.Time) time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.splicer.started {
+		return s.splicer.behind(now)
+	}
+	var past time.Duration
+	for _, v := range s.viewers {
+		past = max(past, v.past)
+	}
+	return past
 }
 
 // locate maps a place in what a viewer was sent, counted behind the handshake, to the message that holds it and the

@@ -85,8 +85,8 @@ func TestPushBeginsLate(t *testing.T) {
 	}
 }
 
-// TestUpstreamDies kills the upstream under ten viewers; another has the stream. It may hand out the latest group of
-// pictures, which closes the gap, or begin at its next keyframe.
+// TestUpstreamDies kills the upstream under ten viewers; another has the stream, or gets it from where it is published. What
+// those have stored closes the gap, also where viewers who come late begin at the next keyframe.
 func TestUpstreamDies(t *testing.T) {
 	for _, join := range []relay.Join{relay.JoinGOP, relay.JoinLive} {
 		t.Run(string(join), func(t *testing.T) { upstreamDies(t, join) })
@@ -94,7 +94,7 @@ func TestUpstreamDies(t *testing.T) {
 }
 
 func upstreamDies(t *testing.T, join relay.Join) {
-	const limit = 500 * time.Millisecond // from a keyframe at the next upstream to its arrival at a viewer
+	const limit = 500 * time.Millisecond // from a frame's being published to its arrival at a viewer
 	origin := startRelay(t, relay.Options{Name: "origin", Join: join})
 	first := startRelay(t, relay.Options{Name: "first", Upstream: []string{"rtmp://" + origin.address}})
 	second := startRelay(t, relay.Options{Name: "second", Upstream: []string{"rtmp://" + origin.address}, Join: join})
@@ -115,32 +115,17 @@ func upstreamDies(t *testing.T, join relay.Join) {
 	p.frames(100, 15*time.Millisecond)
 	for _, w := range ws {
 		w.reaches(t, 140)
-		if join == relay.JoinGOP {
-			w.consecutive(t, 0, 140)
-		}
-		w.check(t)
-		next := -1
-		for i, f := range w.arrivals() {
-			switch {
-			case i > 0 && next < 0 && f.number != uint32(i):
-				next = int(f.number)
-				if next%30 != 0 || next > 90 {
-					t.Errorf("playback goes on at frame %d after %d, not at the next keyframe", next, i-1)
-				}
-				fallthrough
-			case f.at.After(killed):
-				if f.age > limit {
-					t.Errorf("frame %d took %v, want at most %v", f.number, f.age, limit)
-				}
+		w.consecutive(t, 0, 140)
+		for _, f := range w.arrivals() {
+			if f.at.After(killed) && f.age > limit {
+				t.Errorf("frame %d took %v, want at most %v", f.number, f.age, limit)
 			}
-		}
-		if join == relay.JoinLive && next < 0 {
-			t.Error("nothing is missing, so no keyframe was waited for")
 		}
 	}
 }
 
-// TestUpstreamStalls has an upstream that goes on accepting and falls silent.
+// TestUpstreamStalls has an upstream that goes on accepting and falls silent. The next has several keyframes meanwhile: what
+// came before them is made up for.
 func TestUpstreamStalls(t *testing.T) {
 	origin := startRelay(t, relay.Options{Name: "origin"})
 	hole := newProxy(t, origin.address)
@@ -155,15 +140,13 @@ func TestUpstreamStalls(t *testing.T) {
 	hole.stall()
 	p.frames(200, 5*time.Millisecond)
 	w.reaches(t, 220)
-	w.check(t)
-	ns := w.frames()
-	for i := 1; i < len(ns); i++ {
-		if ns[i] <= ns[i-1] || ns[i] != ns[i-1]+1 && ns[i]%30 != 0 {
-			t.Errorf("frame %d after %d", ns[i], ns[i-1])
-		}
+	w.consecutive(t, 0, 220)
+	froze := time.Duration(0)
+	came := w.arrivals()
+	for i := 1; i < len(came); i++ {
+		froze = max(froze, came[i].at.Sub(came[i-1].at))
 	}
-	// 300 ms of silence and what it takes to call and compare; a frame comes every 5 ms here.
-	if len(ns) < 120 {
-		t.Errorf("only %d of 221 frames: the freeze is too long", len(ns))
+	if froze > time.Second { // 300 ms of silence and what it takes to call and compare
+		t.Errorf("a freeze of %v", froze)
 	}
 }

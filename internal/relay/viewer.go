@@ -40,8 +40,9 @@ type viewer struct {
 	conn    net.Conn
 	rtmp    *rtmp.Conn
 	request rtmp.Request
-	via     []string // relays between us and the players behind this one
-	index   int      // in the stream's list
+	via     []string      // relays between us and the players behind this one
+	past    time.Duration // of the stream that it has missed, being a relay that has lost its upstream; zero: none
+	index   int           // in the stream's list
 	closing atomic.Bool
 	writing atomic.Int64 // unix nanoseconds since when a write has been waiting; zero: none
 	came    time.Time

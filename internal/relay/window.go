@@ -141,6 +141,7 @@ func (w *window) append(m rtmp.Message, role rtmp.Role, now time.Time) {
 	switch role {
 	case rtmp.RoleConfig, rtmp.RoleMetadata:
 		w.setup = w.setup.with(e.msg, role)
+		w.video = w.video || role == rtmp.RoleConfig && m.Type == rtmp.TypeVideo
 	case rtmp.RoleKey:
 		w.key, w.hasKey, w.video = w.next(), true, true
 	case rtmp.RoleFrame:
