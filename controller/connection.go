@@ -156,9 +156,11 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 		Tuple: s.Tuple, Service: *svc, DialedMAC: s.DialedMAC, At: topo.Point{DPID: d.dpid, Port: d.packet.in.InPort},
 		Publishes: c.publishers.has(s.Client, s.Started),
 	}
+	rate := c.rated(svc.Name)
 	for range len(set.order) + 1 { // each round but the last finds another peer full
 		live := c.streams.Load()
 		view := stream.View{Snapshot: snap, Peers: d.packet.lineup.now(set, snap, live), Streams: live}
+		expect(view.Peers, rate)
 		for i, p := range view.Peers {
 			if slices.Contains(taken, endpoint{p.Address, p.Port}) {
 				view.Peers[i].Healthy, view.Peers[i].Why = false, "the client's port leads to it already"
@@ -169,8 +171,9 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 		if choice.Peer == nil {
 			break
 		}
-		if p := set.byName[choice.Peer.Name]; p.reserve(live) {
-			s.peer, s.seated = p, true
+		p := set.byName[choice.Peer.Name]
+		if promised, ok := p.reserve(live, rate); ok {
+			s.peer, s.seated, s.promised = p, true, promised
 			s.Source = stream.Source{Name: p.Name, MAC: choice.Peer.Host.MAC, Address: p.Address, Port: p.Port}
 			break
 		}

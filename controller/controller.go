@@ -110,6 +110,7 @@ type Controller struct {
 	adopted    adoption
 	links      linkWatch
 	probes     prober
+	rates      atomic.Pointer[rates]
 	publishers publishers
 	ownDials   atomic.Bool // some client has dialled a peer itself
 	streams    stream.Directory

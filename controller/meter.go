@@ -21,6 +21,7 @@ type meter struct {
 	at    time.Time
 	moved time.Time // when bytes last grew
 	kbps  float64   // over the last interval
+	rated bool      // there has been one
 }
 
 // measured takes a new count. A count below the last is that of rules that were installed anew.
@@ -29,7 +30,7 @@ func (m *meter) measured(bytes uint64, now time.Time) {
 		m.bytes = 0
 	}
 	if d := now.Sub(m.at); !m.at.IsZero() && d > 0 {
-		m.kbps = float64(bytes-m.bytes) * 8 / 1000 / d.Seconds()
+		m.kbps, m.rated = float64(bytes-m.bytes)*8/1000/d.Seconds(), true
 	}
 	if bytes > m.bytes || m.moved.IsZero() {
 		m.moved = now
@@ -104,22 +105,37 @@ func (s *session) unseat() {
 	if s.peer != nil && s.seated {
 		s.seated = false
 		s.peer.viewers.Add(-1)
+		s.redeem()
 	}
 }
 
-// sumLoads sums what each peer's sessions carried over the last interval. Its own line tells of more, where it has one.
+// sumLoads sums what each peer's sessions carried over the last interval. Its own line tells of more, where it has one. What was
+// promised to those that are measured counts until then.
 func (c *Controller) sumLoads(now time.Time) {
 	own := c.ownPorts()
 	c.ports.Store(&own)
-	sum := make(map[string]float64)
+	sum, viewers := make(map[string]float64), make(map[string]mean)
+	var measured []*session
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
 		if s.seated {
 			sum[s.Source.Name] += s.meter.kbps
+			if s.promised > 0 && s.meter.rated {
+				measured = append(measured, s)
+			}
+			if s.meter.kbps > 0 && (s.intent == nil || !s.intent.Publish) {
+				viewers[s.Service] = viewers[s.Service].add(s.meter.kbps, 1)
+			}
 		}
 		s.mu.Unlock()
 	}
 	for _, p := range c.settings().peers.order {
 		p.kbps.Store(int64(max(sum[p.Name], p.uplink.kbps(now))))
 	}
+	for _, s := range measured {
+		s.mu.Lock()
+		s.redeem()
+		s.mu.Unlock()
+	}
+	c.learnRates(viewers)
 }

@@ -17,6 +17,7 @@ type peer struct {
 	viewers    *atomic.Int64 // sessions that it serves
 	reports    *atomic.Bool  // it posts callbacks
 	kbps       *atomic.Int64 // what it sent lately, in kbit/s
+	promised   *atomic.Int64 // what the newest of its viewers will take, in kbit/s
 	uplink     *uplink
 	health     *atomic.Pointer[health]
 }
@@ -28,18 +29,23 @@ type health struct {
 
 var unprobed = &health{why: "not yet probed"}
 
-// reserve takes one place of the room that other relays leave; it answers false where there is none.
-func (p *peer) reserve(live *stream.Catalog) bool {
+// reserve takes one place of the room that other relays leave, and promises the bandwidth for it; it answers false where there
+// is not both.
+func (p *peer) reserve(live *stream.Catalog, kbps float64) (promised int64, ok bool) {
 	room := int64(p.MaxViewers - live.Given(p.Name))
 	for {
 		n := p.viewers.Load()
 		if p.MaxViewers > 0 && n >= room {
-			return false
+			return 0, false
 		}
 		if p.viewers.CompareAndSwap(n, n+1) {
-			return true
+			break
 		}
 	}
+	if promised, ok = p.promise(kbps); !ok {
+		p.viewers.Add(-1)
+	}
+	return promised, ok
 }
 
 // A peerSet is all the peers of one settings.
@@ -100,17 +106,17 @@ func (p *peer) same(as stream.Peer) bool {
 }
 
 func (s *peerSet) keep(p stream.Peer) *peer {
-	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), uplink: new(uplink), health: new(atomic.Pointer[health])}
+	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), promised: new(atomic.Int64), uplink: new(uplink), health: new(atomic.Pointer[health])}
 	n.health.Store(unprobed)
 	if s == nil {
 		return n
 	}
 	if old := s.byName[p.Name]; old != nil && old.same(p) {
-		n.viewers, n.kbps, n.uplink, n.health, n.reports = old.viewers, old.kbps, old.uplink, old.health, old.reports
+		n.viewers, n.kbps, n.promised, n.uplink, n.health, n.reports = old.viewers, old.kbps, old.promised, old.uplink, old.health, old.reports
 		return n
 	}
 	if i := slices.IndexFunc(s.former, func(old *peer) bool { return old.same(p) }); i >= 0 {
-		n.viewers = s.former[i].viewers
+		n.viewers, n.promised = s.former[i].viewers, s.former[i].promised
 	}
 	return n
 }
@@ -165,6 +171,6 @@ func (p *peer) candidate(snap *topo.Snapshot, live *stream.Catalog) stream.Candi
 func (p *peer) stands(c *stream.Candidate) {
 	state := p.health.Load()
 	c.Healthy, c.Why = state.ok, state.why
-	c.Viewers, c.Kbps = int(p.viewers.Load()), float64(p.kbps.Load())
+	c.Viewers, c.Kbps, c.Promised = int(p.viewers.Load()), float64(p.kbps.Load()), float64(p.promised.Load())
 	c.Reports = p.registered || p.reports.Load()
 }

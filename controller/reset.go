@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -158,10 +159,10 @@ func (c *Controller) Changes(s Settings) []Change {
 	next := c.newSettings(s, c.settings().peers)
 	snap, live, now := c.topo.Load(), c.streams.Load(), time.Now()
 	view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap, live), Streams: live}
-	count := func(source string, n int) {
+	count := func(source string, n int, kbps float64) {
 		for i := range view.Peers {
-			if view.Peers[i].Name == source {
-				view.Peers[i].Viewers += n
+			if c := &view.Peers[i]; c.Name == source {
+				c.Viewers, c.Promised = c.Viewers+n, c.Promised+kbps
 			}
 		}
 	}
@@ -176,17 +177,19 @@ func (c *Controller) Changes(s Settings) []Change {
 		if was.State == parked.String() { // it has given its place back
 			seats = 0
 		}
-		count(was.Source.Name, -seats) // the session's own place is free for it
+		count(was.Source.Name, -seats, -was.Kbps) // the session's own place is free for it
+		rate := c.rated(svc.Name)
+		expect(view.Peers, rate)
 		choice := next.policyOf(svc.Name).Source(view, stream.Request{
 			Tuple: was.Tuple, Service: *svc, At: client.At, DialedMAC: was.DialedMAC,
 			Publishes: was.Intent != nil && was.Intent.Publish || c.publishers.has(was.Client, now),
 		})
 		to := choice.Source()
 		if to == was.Source.Name {
-			count(to, seats)
+			count(to, seats, was.Kbps)
 			continue
 		}
-		count(to, 1)
+		count(to, 1, cmp.Or(was.Kbps, rate, assumedKbps))
 		list = append(list, Change{was.Tuple, was.Source.Name, to, choice.Reason})
 	}
 	return list

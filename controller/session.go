@@ -35,8 +35,9 @@ type session struct {
 	parted  bool // finished, and a FIN has passed since
 	refused bool // being reset, its client has been sent the RST
 
-	seated bool // it takes a place at its peer
-	meter  meter
+	seated   bool  // it takes a place at its peer
+	promised int64 // kbit/s of the peer's, until it is measured what it takes
+	meter    meter
 
 	hearing bool            // what the client says first is still of interest
 	reading *stream.Reading // what it has said so far; nil before its first word and once nothing more is to be learnt

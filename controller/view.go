@@ -26,6 +26,7 @@ type SessionState struct {
 	stream.Session
 	State  string         // pending, active, parked or resetting
 	Intent *stream.Intent // what its client wants; nil while unknown
+	Kbps   float64        // kbit/s that it takes of its source's bandwidth, or is expected to
 }
 
 // Topology returns the network as it is known now.
@@ -58,7 +59,7 @@ func (c *Controller) Sessions() []SessionState {
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
 		if s.state != ended && s.state != finished {
-			list = append(list, SessionState{s.Session, s.state.String(), s.intent})
+			list = append(list, SessionState{s.Session, s.state.String(), s.intent, s.takes()})
 		}
 		s.mu.Unlock()
 	}

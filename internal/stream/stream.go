@@ -107,23 +107,32 @@ type Candidate struct {
 	Viewers  int     // sessions it serves now, counted here
 	Relays   int     // copies of streams that other relays have from it: each takes the room of a viewer
 	Kbps     float64 // kbit/s it sends now, measured on the switches
+	Promised float64 // kbit/s that its newest viewers will take, of which nothing is measured yet
+	Expects  float64 // kbit/s that one more viewer will take; 0 while nobody knows
 	Draining bool    // it takes no new ones
 	Reports  bool    // it tells which streams it has
 }
 
 // Full reports whether the peer has no room for one more viewer, or relay.
 func (c Candidate) Full() bool {
-	return c.MaxViewers > 0 && c.Viewers+c.Relays >= c.MaxViewers || c.MaxKbps > 0 && c.Kbps >= float64(c.MaxKbps)
+	return c.MaxViewers > 0 && c.Viewers+c.Relays >= c.MaxViewers || c.Crowded()
 }
 
-// Load is the fraction of the peer's room in use, by viewers or of bandwidth, whichever is fuller; 0 where it has no limit.
+// Crowded reports whether the peer has no bandwidth for one more viewer, as far as that is known.
+func (c Candidate) Crowded() bool {
+	left := float64(c.MaxKbps) - c.Kbps - c.Promised
+	return c.MaxKbps > 0 && (left <= 0 || left < c.Expects)
+}
+
+// Load is the fraction of the peer's room in use, by viewers and relays or of bandwidth, whichever is fuller; 0 where it has
+// no limit.
 func (c Candidate) Load() float64 {
 	var load float64
 	if c.MaxViewers > 0 {
-		load = float64(c.Viewers) / float64(c.MaxViewers)
+		load = float64(c.Viewers+c.Relays) / float64(c.MaxViewers)
 	}
 	if c.MaxKbps > 0 {
-		load = max(load, c.Kbps/float64(c.MaxKbps))
+		load = max(load, (c.Kbps+c.Promised)/float64(c.MaxKbps))
 	}
 	return load
 }

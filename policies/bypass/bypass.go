@@ -174,7 +174,7 @@ func unusable(c *stream.Candidate, r stream.Request) string {
 	case c.Draining:
 		return c.Name + " is draining"
 	case c.Full():
-		return fmt.Sprintf("%s is full (%d viewers, %d relays, %.0f kb/s)", c.Name, c.Viewers, c.Relays, c.Kbps)
+		return fmt.Sprintf("%s is full (%d viewers, %d relays, %.0f kb/s)", c.Name, c.Viewers, c.Relays, c.Kbps+c.Promised)
 	}
 	return c.Name + " cannot be reached"
 }

@@ -67,6 +67,15 @@ func TestSource(t *testing.T) {
 			a.MaxKbps, a.Kbps = 1000, 500
 			p.peer("b", 1, 50*ms).Viewers = 1
 		}, want: "b: 50 ms; cdn 500 ms"},
+		{name: "ties by bandwidth that is promised", set: func(p *place) {
+			a := p.peer("a", 1, 50*ms)
+			a.MaxKbps, a.Promised = 1000, 500
+			p.peer("b", 1, 50*ms).Viewers = 1
+		}, want: "b: 50 ms; cdn 500 ms"},
+		{name: "ties by relays", set: func(p *place) {
+			p.peer("a", 1, 50*ms).Relays = 2
+			p.peer("b", 1, 50*ms).Viewers = 1
+		}, want: "b: 50 ms; cdn 500 ms"},
 		{name: "ties by name", set: func(p *place) { p.peer("b", 1, 50*ms); p.peer("a", 1, 50*ms) }, want: "a: 50 ms; cdn 500 ms"},
 		{name: "unwell", set: func(p *place) {
 			a := p.peer("a", 1, 50*ms)
@@ -81,6 +90,18 @@ func TestSource(t *testing.T) {
 			a := p.peer("a", 1, 50*ms)
 			a.MaxKbps, a.Kbps = 1000, 1200
 		}, want: "no peer: a is full (0 viewers, 0 relays, 1200 kb/s)"},
+		{name: "all bandwidth promised", set: func(p *place) {
+			a := p.peer("a", 1, 50*ms)
+			a.MaxKbps, a.Kbps, a.Promised = 1000, 500, 500
+		}, want: "no peer: a is full (0 viewers, 0 relays, 1000 kb/s)"},
+		{name: "no bandwidth for one more", set: func(p *place) {
+			a := p.peer("a", 1, 50*ms)
+			a.MaxKbps, a.Kbps, a.Promised, a.Expects = 1000, 500, 250, 251
+		}, want: "no peer: a is full (0 viewers, 0 relays, 750 kb/s)"},
+		{name: "bandwidth for one more", set: func(p *place) {
+			a := p.peer("a", 1, 50*ms)
+			a.MaxKbps, a.Kbps, a.Promised, a.Expects = 1000, 500, 250, 250
+		}, want: "a: 50 ms; cdn 500 ms"},
 		{name: "draining", set: func(p *place) { p.peer("a", 1, 50*ms).Draining = true }, want: "no peer: a is draining"},
 		{name: "takes no publishers", publish: true, set: func(p *place) { p.peer("a", 1, 50*ms) }, want: "no peer: a takes no publishers"},
 		{name: "takes publishers", publish: true, set: func(p *place) { p.peer("a", 1, 50*ms).Ingest = true }, want: "a: 50 ms; cdn 500 ms"},
@@ -218,7 +239,7 @@ func randomPlace(rng *rand.Rand) *place {
 			c.MaxViewers = 0
 		}
 		if rng.IntN(4) == 0 {
-			c.MaxKbps, c.Kbps = 1000, float64(rng.IntN(1200))
+			c.MaxKbps, c.Kbps, c.Promised, c.Expects = 1000, float64(rng.IntN(1000)), float64(rng.IntN(300)), float64(rng.IntN(200))
 		}
 		if rng.IntN(10) == 0 {
 			c.Address[0] = 99
@@ -331,7 +352,8 @@ func (p *place) totals(v stream.View, r stream.Request, margin time.Duration) (m
 	var usable []stream.Candidate
 	var sources []string
 	for _, c := range v.Peers {
-		full := c.MaxViewers > 0 && c.Viewers+c.Relays >= c.MaxViewers || c.MaxKbps > 0 && c.Kbps >= float64(c.MaxKbps)
+		full := c.MaxViewers > 0 && c.Viewers+c.Relays >= c.MaxViewers ||
+			c.MaxKbps > 0 && (c.Kbps+c.Promised >= float64(c.MaxKbps) || c.Kbps+c.Promised+c.Expects > float64(c.MaxKbps))
 		if c.Host == nil || !c.Healthy || c.Draining || full || r.Publishes && !c.Ingest {
 			continue
 		}

@@ -1,0 +1,92 @@
+package controller
+
+import (
+	"github.com/ofctl-live/ofctl-live/internal/stream"
+)
+
+// What a viewer takes of a peer's bandwidth is measured some seconds after he has been let in. Until then it is promised to
+// him: a thousand who come within a second would else all find the peer's line as empty as the first did.
+
+// assumedKbps is promised to a viewer while nothing is known of what others take, in kbit/s: a stream of 720 lines as
+// broadcasters send it.
+const assumedKbps = 2500
+
+// rates is what a viewer of each service takes, in kbit/s, as far as that is known. It never changes.
+type rates map[string]float64
+
+// rated is what one more viewer of a service will take, 0 while nobody knows.
+func (c *Controller) rated(service string) float64 {
+	if known := c.rates.Load(); known != nil {
+		return (*known)[service]
+	}
+	return 0
+}
+
+// expect says to peers that one more viewer will take so much of their bandwidth.
+func expect(peers []stream.Candidate, kbps float64) {
+	for i := range peers {
+		peers[i].Expects = kbps
+	}
+}
+
+// promise promises a viewer so much of the peer's bandwidth, 0 for what is not known, and returns how much it is; ok is false
+// where there is not so much left.
+func (p *peer) promise(kbps float64) (promised int64, ok bool) {
+	promised = int64(kbps)
+	if promised == 0 {
+		promised = assumedKbps
+	}
+	for {
+		before := p.promised.Load()
+		c := stream.Candidate{Peer: p.Peer, Kbps: float64(p.kbps.Load()), Promised: float64(before), Expects: kbps}
+		if c.Crowded() {
+			return 0, false
+		}
+		if p.promised.CompareAndSwap(before, before+promised) {
+			return promised, true
+		}
+	}
+}
+
+// redeem takes back what was promised, as it is measured now or not taken any more. Under mu.
+func (s *session) redeem() {
+	if s.promised > 0 {
+		s.peer.promised.Add(-s.promised)
+		s.promised = 0
+	}
+}
+
+// takes is what the session takes of its source's bandwidth, in kbit/s, or what it was promised. Under mu.
+func (s *session) takes() float64 {
+	switch {
+	case s.promised > 0:
+		return float64(s.promised)
+	case s.state == active:
+		return s.meter.kbps
+	}
+	return 0
+}
+
+// A mean is the mean of some rates.
+type mean struct{ sum, n float64 }
+
+func (m mean) add(sum, n float64) mean { return mean{m.sum + sum, m.n + n} }
+
+// learnRates notes what viewers take: those that are measured, or else those of whom relays report.
+func (c *Controller) learnRates(measured map[string]mean) {
+	reported := make(map[string]mean)
+	for l := range c.streams.Load().All {
+		for _, at := range l.Copies {
+			if at.Kbps > 0 && at.Viewers > 0 {
+				reported[l.Service] = reported[l.Service].add(float64(at.Kbps), float64(at.Viewers))
+			}
+		}
+	}
+	now := make(rates)
+	for _, from := range []map[string]mean{reported, measured} {
+		for service, m := range from {
+			now[service] = m.sum / m.n
+		}
+	}
+	c.rates.Store(&now)
+}
