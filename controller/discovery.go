@@ -51,6 +51,9 @@ func (l *leastOf) add(d time.Duration) time.Duration {
 	return least
 }
 
+// recent is the greatest of them.
+func (l *leastOf) recent() time.Duration { return slices.Max(l.last[:]) }
+
 // positive keeps a measured delay from reading as unmeasured.
 func positive(d time.Duration) time.Duration { return max(d, time.Microsecond) }
 

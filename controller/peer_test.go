@@ -91,7 +91,7 @@ func TestPeerUnwell(t *testing.T) {
 		after time.Duration
 		why   string
 	}{
-		{"it hangs", func(l *lab) { l.Host("hb").SetSilent(true) }, 9 * time.Second, "no answer"},
+		{"it hangs", func(l *lab) { l.Host("hb").SetSilent(true) }, 3100 * time.Millisecond, "no answer"},
 		{"its port is down", func(l *lab) { l.Host("hb").Wire().SetUp(false) }, 10 * time.Millisecond, "port"},
 		{"it is not there", func(l *lab) { l.o.Peers[0].Address = ofproto.IPv4{10, 0, 0, 99} }, 0, ""},
 		{"nobody listens there", func(l *lab) { l.o.Peers[0].Port = 1936 }, 0, "listens"},
@@ -123,6 +123,43 @@ func TestPeerUnwell(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPeerStutters has a peer answer nothing for a moment, at any time between two probes: it stays well, and nobody is reset.
+func TestPeerStutters(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		one := l.watch("hv1")
+		for at := time.Duration(0); at < l.c.o.ProbeInterval; at += 50 * time.Millisecond {
+			l.Host("hb").SetSilent(true)
+			l.after(2*patience - 10*time.Millisecond)
+			l.Host("hb").SetSilent(false)
+			l.after(l.c.o.ProbeInterval + 50*time.Millisecond - 2*patience)
+		}
+		if n := l.logged("peer is unwell"); n != 0 || l.metric("ofctl_session_resets_total") != 0 {
+			l.t.Errorf("unwell %d times", n)
+		}
+		l.servedBy(one, "hv1", "hb")
+	})
+}
+
+// TestFarPeerHangs has a peer whose answers take long: it is given as much more time.
+func TestFarPeerHangs(t *testing.T) {
+	inLab(t, func(l *lab) { single(l); l.latency = []time.Duration{100 * time.Millisecond} }, func(l *lab) {
+		l.watch("hv1")
+		at := l.c.probes.patience(peerIP, l.c.o.ProbeInterval)
+		if at < 800*time.Millisecond || at > time.Second {
+			l.t.Errorf("its answer is waited for %v", at)
+		}
+		l.Host("hb").SetSilent(true)
+		l.after(3 * at)
+		if n := l.logged("peer is unwell"); n != 0 {
+			l.t.Errorf("unwell after %v", 3*at)
+		}
+		l.after(l.c.o.ProbeInterval)
+		if n := l.logged("peer is unwell"); n != 1 {
+			l.t.Errorf("unwell %d times after %v", n, 3*at+l.c.o.ProbeInterval)
+		}
+	})
 }
 
 // TestPolicySwap swaps the policy under a viewer: it stays where it is, and the next goes by the new policy.

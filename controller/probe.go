@@ -30,6 +30,11 @@ func probeNumber(mac ofproto.MAC) (number uint32, ok bool) {
 const (
 	probePort   = 61535 // source port of SYN probes, above Linux's ephemeral range (32768-60999)
 	probeMisses = 3     // answers in a row that must be missing before a peer is unwell
+
+	// A peer whose answer is missing is asked again soon: after patientTrips round trips, as they were last, and no less than
+	// patience. One of probeMisses that are lost, or a moment in which it does not answer, does not make it unwell.
+	patientTrips = 4
+	patience     = 350 * time.Millisecond
 )
 
 // prober remembers what was asked and when. Its zero value is ready.
@@ -85,7 +90,7 @@ func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 	c.search(snap, lost, switches, now)
 	for _, p := range c.settings().peers.order {
 		if h, ok := snap.HostByIP(p.Address); ok && here[h.At.DPID] {
-			c.probePeer(snap, p)
+			c.probePeer(snap, p, c.o.ProbeInterval/2)
 		}
 	}
 	for _, d := range switches {
@@ -241,14 +246,16 @@ func (d *datapath) arpAnswer() bool {
 	}
 	d.c.topo.SetHostDelay(p.Src, delay)
 	if relay, ok := d.c.settings().peers.byAddress[p.SrcIP]; ok && relay.health.Load() == unprobed {
-		d.c.probePeer(d.c.topo.Load(), relay)
+		d.c.probePeer(d.c.topo.Load(), relay, d.c.o.ProbeInterval/2)
 	}
 	return true
 }
 
 // probePeer sends a SYN to a peer's service. Its answer is caught on the peer's own switch before it could reach the
 // service it seems to be for.
-func (c *Controller) probePeer(snap *topo.Snapshot, p *peer) {
+//
+// It is not due while the one before it may still be under way.
+func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Duration) {
 	h, ok := snap.HostByIP(p.Address)
 	svc, served := c.anyService()
 	if !ok || !served {
@@ -263,7 +270,8 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer) {
 		c.peerIs(p, &health{why: "its port is down"})
 		return
 	}
-	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, c.present.now(), c.o.ProbeInterval/2, d.echo.lastHeard())
+	wait := c.probes.patience(p.Address, c.o.ProbeInterval)
+	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, c.present.now(), underWay, d.echo.lastHeard())
 	if !due {
 		return
 	}
@@ -275,6 +283,22 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer) {
 		d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: last + 1, Flags: packet.RST}))
 	}
 	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
+	if p.health.Load().ok {
+		d.ping(time.Now()) // what it says of itself tells whether it is the switch that is silent
+		time.AfterFunc(wait, func() { c.probeAgain(p, wait) })
+	}
+}
+
+// probeAgain probes a peer that has not answered the last probe.
+func (c *Controller) probeAgain(p *peer, wait time.Duration) {
+	select {
+	case <-c.over:
+		return
+	default:
+	}
+	if now := c.settings().peers.byName[p.Name]; now != nil && now.same(p.Peer) && c.probes.unanswered(endpoint{p.Address, p.Port}) {
+		c.probePeer(c.topo.Load(), now, wait)
+	}
 }
 
 // anyService is the service that peers are probed in the name of. They stand in for all of them.
@@ -320,6 +344,25 @@ func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke 
 	last = p.seq
 	p.seq += seqStep
 	return last, p.seq, p.misses, true
+}
+
+// unanswered reports whether the last SYN is still open.
+func (w *prober) unanswered(e endpoint) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, ok := w.peers[e]
+	return ok && p.open
+}
+
+// patience is how long an answer of a host is waited for before it is asked again.
+func (w *prober) patience(ip ofproto.IPv4, most time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var trip time.Duration
+	if h, ok := w.hosts[ip]; ok {
+		trip = h.rtt.recent()
+	}
+	return min(max(patientTrips*trip, patience), most)
 }
 
 // heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -68,8 +67,16 @@ func TestCrowd(t *testing.T) {
 		v.plays(30)
 	}
 
-	if got, want := d.bySource(), map[string]int{"p1": 4, "p2": 2, "p3": 2}; !maps.Equal(got, want) {
-		t.Errorf("viewers by source: %v, want %v", got, want)
+	// A stream that another relay has from a peer takes the place of a viewer there, but not before that relay's first viewer has
+	// been decided: so the peers' rooms are as full as each other but for a place or two.
+	all, least, most := 0.0, 1.0, 0.0
+	for _, p := range d.list("/v1/peers") {
+		viewers := p["viewers"].(float64)
+		used := (viewers + p["relays"].(float64)) / p["max_viewers"].(float64)
+		all, least, most = all+viewers, min(least, used), max(most, used)
+	}
+	if all != 8 || most-least > 2.0/20 {
+		t.Errorf("%v viewers, by source: %v; the fullest peer's room is taken to %v, the emptiest's to %v", all, d.bySource(), most, least)
 	}
 	for _, key := range []string{"a", "b"} {
 		if i := slices.IndexFunc(d.list("/v1/streams"), func(s map[string]any) bool { return s["key"] == key }); i < 0 {
