@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+)
+
+const (
+	// A peer whose answer is missing is asked again soon: after patientTrips round trips, as they were last, and no less than
+	// patience. One of probeMisses that are lost, or a moment in which it does not answer, does not make it unwell.
+	patientTrips = 4
+	patience     = 350 * time.Millisecond
+)
+
+// seqStep is between the sequence numbers of one probe and the next.
+const seqStep = 0x10000
+
+type peerProbe struct {
+	seq    uint32
+	sent   time.Time // by the daemon's presence
+	misses int
+	open   bool
+}
+
+// next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has spoken
+// since: of a switch that is silent itself nothing follows for its hosts. It is not due while the one before it may still
+// be under way, as when many switches come up at once. seen and spoke are of the presence.
+func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke time.Time) (last, seq uint32, misses int, due bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.peers == nil {
+		w.peers = make(map[endpoint]*peerProbe)
+	}
+	p, ok := w.peers[e]
+	if !ok {
+		p = &peerProbe{seq: uint32(time.Now().UnixNano())}
+		w.peers[e] = p
+	}
+	if p.open && seen.Sub(p.sent) < underWay {
+		return 0, 0, 0, false
+	}
+	if p.open && !spoke.Before(p.sent) {
+		p.misses++
+	}
+	p.open, p.sent = true, seen
+	last = p.seq
+	p.seq += seqStep
+	return last, p.seq, p.misses, true
+}
+
+// unanswered reports whether the last SYN is still open.
+func (w *prober) unanswered(e endpoint) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, ok := w.peers[e]
+	return ok && p.open
+}
+
+// patience is how long an answer of a host is waited for before it is asked again.
+func (w *prober) patience(ip ofproto.IPv4, most time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var trip time.Duration
+	if h, ok := w.hosts[ip]; ok {
+		trip = h.rtt.recent()
+	}
+	return min(max(patientTrips*trip, patience), most)
+}
+
+// heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it.
+func (w *prober) heard(e endpoint, ack uint32) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, ok := w.peers[e]
+	if !ok {
+		return false
+	}
+	if late := p.seq - (ack - 1); late%seqStep != 0 || late/seqStep >= probeMisses {
+		return false // nobody's answer, or to a probe that has been given up
+	}
+	p.open, p.misses = false, 0
+	return true
+}
