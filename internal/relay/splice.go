@@ -83,7 +83,7 @@ type splicer struct {
 
 	last    map[uint8]uint32 // timestamp of the latest frame by type of message
 	newest  uint32           // largest of them
-	floor   uint32           // time of the keyframe after the latest gap: what is older will not be sent any more
+	floor   uint32           // time of the keyframe after the latest gap, or a minute ago: what is older will not be sent any more
 	epoch   uint64           // sequence number of that keyframe: what is older has, perhaps, another clock
 	offset  uint32           // of the source that was active last
 	arrived time.Time        // when the latest frame came
@@ -113,6 +113,21 @@ func (s *splicer) offer(src *source, now time.Time) {
 func (s *splicer) remember(m rtmp.Message) {
 	if h := hold(m); h.hash != 0 {
 		s.recent[h.hash] = recentMessage{m.Timestamp, s.recent[h.hash].times + 1}
+	}
+}
+
+// forget has no time of long ago be compared with: beyond half of their range, which is 24.8 days, timestamps that are earlier
+// look later.
+func (s *splicer) forget() {
+	const memory = 60_000 // milliseconds; no source brings what is older
+	if int32(s.newest-s.floor) <= 2*memory {
+		return
+	}
+	s.floor = s.newest - memory
+	for typ, last := range s.last {
+		if int32(s.floor-last) > 0 {
+			s.last[typ] = s.floor - 1
+		}
 	}
 }
 
@@ -308,6 +323,7 @@ func (s *splicer) emit(src *source, m rtmp.Message, role rtmp.Role, now time.Tim
 		}
 		s.last[m.Type] = m.Timestamp
 		s.arrived, s.started = now, true
+		s.forget()
 	}
 	s.offset = src.offset
 	s.w.append(m, role, now)

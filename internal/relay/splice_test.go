@@ -242,12 +242,51 @@ func TestSpliceSourceClockStepsBack(t *testing.T) {
 	span(t, b.w, 0, 200)
 }
 
-// TestSpliceAnyCourse lets up to two servers of one broadcast, each with its own clock and lag, come and go at random.
+// TestSpliceAfterWeeks has a stream run for so many hours, in which its timestamps come to half of their range and to its end,
+// and change over to another source then.
+func TestSpliceAfterWeeks(t *testing.T) {
+	for _, hours := range []int{1, 596, 597, 900, 1193, 1194, 2000} {
+		t.Run(fmt.Sprint(hours), func(t *testing.T) {
+			b := newSpliceBench()
+			old, i := b.begin("old"), 0
+			for range hours {
+				b.bring(old, i, i, 0) // only pictures; there is sound in the first and the last hour
+				b.o.start += 3600_000
+				i += 2
+			}
+			next := b.begin("other")
+			b.bring(old, i, i+100, 0)
+			b.drop(next)
+			next = b.begin("next")
+			b.bring(next, i+60, i+120, 1e9)
+			b.drop(next)
+			last := b.begin("last")
+			b.bring(last, i+90, i+160, 0)
+			ns := numbers(b.w)
+			for j, n := range ns[hours:] {
+				if n != i+j || len(ns) != hours+161 {
+					t.Fatalf("message %d where %d was due, of %d, want %d", n, i+j, len(ns), hours+161)
+				}
+			}
+			if b.active != last {
+				t.Errorf("active is %v", b.active)
+			}
+			steady(t, b.w)
+			if got, want := b.w.entries[len(ns)-1].msg.Timestamp, b.o.message(i+160).Timestamp; got != want {
+				t.Errorf("it ends at %d, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestSpliceAnyCourse lets up to two servers of one broadcast, each with its own clock and lag, come and go at random, also where
+// its timestamps come to half of their range, or to its end.
 func TestSpliceAnyCourse(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			b := newSpliceBench()
+			b.o.start = []uint32{5000, 1<<31 - 20_000, 1<<32 - 20_000}[seed%3]
 			type server struct {
 				src   *source
 				shift uint32

@@ -105,6 +105,7 @@ func upstreamDies(t *testing.T, join relay.Join) {
 	}
 	eventually(t, 5*time.Second, "the stream is asked for", func() bool { return metric(t, origin, "ofctl_relay_viewers") == 1 })
 	p := newPublisher(t, origin.address, "a")
+	p.base = 1<<31 - 50*33 // half of the range is passed, after 24.8 days
 	p.frames(1, 0)
 	for _, w := range ws {
 		w.reaches(t, 0)
@@ -125,7 +126,7 @@ func upstreamDies(t *testing.T, join relay.Join) {
 }
 
 // TestUpstreamStalls has an upstream that goes on accepting and falls silent. The next has several keyframes meanwhile: what
-// came before them is made up for.
+// came before them is made up for. Meanwhile the stream's timestamps come to their end, after 49.7 days, and begin anew.
 func TestUpstreamStalls(t *testing.T) {
 	origin := startRelay(t, relay.Options{Name: "origin"})
 	hole := newProxy(t, origin.address)
@@ -134,6 +135,7 @@ func TestUpstreamStalls(t *testing.T) {
 	})
 	w := watch(t, edge.address, "a")
 	p := newPublisher(t, origin.address, "a")
+	p.base = 1<<32 - 50*33
 	p.frames(1, 0)
 	w.reaches(t, 0)
 	p.frames(20, 5*time.Millisecond)
@@ -148,5 +150,13 @@ func TestUpstreamStalls(t *testing.T) {
 	}
 	if froze > time.Second { // 300 ms of silence and what it takes to call and compare
 		t.Errorf("a freeze of %v", froze)
+	}
+	late := watch(t, edge.address, "a")
+	late.reaches(t, 220)
+	late.consecutive(t, 210, 220)
+	for i, m := range late.got {
+		if want := p.base + 33*uint32(210+max(0, i-1)); m.Timestamp != want { // the configuration is first
+			t.Errorf("message %d for who comes late has time %d, want %d", i, m.Timestamp, want)
+		}
 	}
 }
