@@ -3,7 +3,6 @@ package controller
 import (
 	"time"
 
-	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
@@ -16,42 +15,44 @@ func (c *Controller) audit(now time.Time, due func(*datapath) bool) {
 	}
 }
 
+// A tally is a switch's table and the wishes at one moment. What was on its way then is left out, as are the rules that come and
+// go by themselves. Invariant: desired = present + missing.
+type tally struct {
+	desired, present, missing int
+	surplus                   int // ours that nobody wishes for
+	foreign                   int // others'
+}
+
 // audited compares a switch's whole table with what it should be, and repairs.
-func (d *datapath) audited(have []ofproto.FlowStat, asked time.Time) {
-	missing, surplus := d.table.repair(have, asked)
-	d.c.metrics.repaired.WithLabelValues("missing").Add(float64(missing))
-	d.c.metrics.repaired.WithLabelValues("surplus").Add(float64(surplus))
-	if missing+surplus > 0 {
-		d.sparingly("table differed").WithField("missing", missing).WithField("surplus", surplus).Warn("table differed from what it should be: repaired")
+func (d *datapath) audited(have entries, asked time.Time) {
+	n := d.table.repair(have, asked)
+	d.c.metrics.repaired.WithLabelValues("missing").Add(float64(n.missing))
+	d.c.metrics.repaired.WithLabelValues("surplus").Add(float64(n.surplus))
+	if n.missing+n.surplus > 0 {
+		d.sparingly("table differed").WithField("missing", n.missing).WithField("surplus", n.surplus).Warn("table differed from what it should be: repaired")
 	}
-	foreign := 0
-	for _, s := range have {
-		if !flow.Cookie(s.Cookie).Ours() {
-			foreign++
-		}
-	}
-	wished := d.table.wished()
 	d.c.mu.Lock()
 	defer d.c.mu.Unlock()
 	if d.c.switches[d.dpid] != d {
 		return // its series went with it, and are not to come back
 	}
-	d.metrics.rules("desired", wished)
-	d.metrics.rules("present", len(have)-foreign)
-	d.metrics.rules("missing", missing)
-	d.metrics.rules("foreign", foreign)
+	d.metrics.rules("desired", n.desired)
+	d.metrics.rules("present", n.present)
+	d.metrics.rules("missing", n.missing)
+	d.metrics.rules("foreign", n.foreign)
 }
 
 // repair compares the table as it was some time after asked with the wishes that were acknowledged before: what is in
 // flight is neither missing nor surplus.
-func (t *installer) repair(have []ofproto.FlowStat, asked time.Time) (missing, surplus int) {
+func (t *installer) repair(have entries, asked time.Time) tally {
 	t.mu.Lock()
 	out := t.out
 	if out == nil {
 		t.mu.Unlock()
-		return 0, 0
+		return tally{}
 	}
-	differ, gone := t.compare(have)
+	differ, gone := t.compare(have.ours)
+	present := t.rules.n - len(differ)
 	var send []*installed
 	for _, w := range differ {
 		if w.acked && w.ackedAt.Before(asked) || !w.sent {
@@ -61,12 +62,5 @@ func (t *installer) repair(have []ofproto.FlowStat, asked time.Time) (missing, s
 	}
 	t.mu.Unlock()
 	t.bring(out, gone, send)
-	return len(send), len(gone)
-}
-
-// wished counts the rules that should be there.
-func (t *installer) wished() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.rules.n
+	return tally{desired: present + len(send), present: present, missing: len(send), surplus: len(gone), foreign: have.foreign}
 }

@@ -37,7 +37,7 @@ type datapath struct {
 	busy     atomic.Bool   // a batch is being handled, at the end of which the connection is flushed
 	closed   chan struct{} // run is over
 
-	have  []ofproto.FlowStat // the table as the handshake found it; nil once compared
+	have  []ofproto.FlowStat // what the handshake found of ours in the table; nil once compared
 	ports []topo.Port        // as the handshake found them
 
 	pairMu sync.Mutex // pairs are also placed by the goroutines of other switches on a path

@@ -12,13 +12,9 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-const (
-	// maxEarly bounds what a switch may say of its own accord before it is up, in bytes; a switch under load floods
-	// packet-ins from its first moment.
-	maxEarly = 1 << 20
-	// maxTable is how many entries of ours a switch may say it has. Whoever says more of them is not a switch.
-	maxTable = 1 << 20
-)
+// maxEarly bounds what a switch may say of its own accord before it is up, in bytes; a switch under load floods packet-ins from
+// its first moment.
+const maxEarly = 1 << 20
 
 // errSilent says that the other side closed the connection before it said anything.
 var errSilent = errors.New("closed without a word")
@@ -192,7 +188,7 @@ func (g *greeting) echo(h ofproto.Header, frame []byte) error {
 	return g.conn.Flush()
 }
 
-// flowTable reads the switch's whole table; the answer may come in parts.
+// flowTable reads what the switch has of ours; the answer may come in parts.
 func (g *greeting) flowTable() ([]ofproto.FlowStat, error) {
 	request := &ofproto.StatsRequest{Body: ofproto.FlowStatsRequest{
 		Match: ofproto.MatchAll, TableID: 0xff, OutPort: ofproto.PortNone,
@@ -200,7 +196,7 @@ func (g *greeting) flowTable() ([]ofproto.FlowStat, error) {
 	if err := g.send(request); err != nil {
 		return nil, err
 	}
-	var all []ofproto.FlowStat
+	var all entries
 	for {
 		reply := new(ofproto.StatsReply)
 		if err := g.answer(request.Type(), reply); err != nil {
@@ -210,12 +206,11 @@ func (g *greeting) flowTable() ([]ofproto.FlowStat, error) {
 		if !ok {
 			return nil, fmt.Errorf("flow table: answer of kind %v", reply.Body.Kind())
 		}
-		all = append(all, part...)
-		if len(all) > maxTable {
-			return nil, fmt.Errorf("flow table: more than %d entries", maxTable)
+		if err := all.add(part); err != nil {
+			return nil, err
 		}
 		if reply.Flags&ofproto.StatsMore == 0 {
-			return all, nil
+			return all.ours, nil
 		}
 	}
 }

@@ -164,7 +164,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		forged:     counter("lldp_rejected_total", "Discovery packets that were not ours, not intact or not recent."),
 		conflicts:  counter("address_conflicts_total", "Times an IPv4 address was claimed by a second host."),
 		repaired:   counters("audit_repairs_total", "Rules that an audit found to differ and repaired.", "what"),
-		table:      gauges("rules", "Rules on a switch at its last audit: desired, present, missing, foreign.", "dpid", "rules"),
+		table:      gauges("rules", "Rules on a switch at its last audit: desired = present + missing, without those on their way and those of host pairs; and foreign, which are others'.", "dpid", "rules"),
 		dropped:    counters("packet_ins_dropped_total", "Packets not sent on because their port exceeded its share, or all ports of their switch theirs: port any.", "dpid", "port", "class"),
 		strained:   counters("overloads_total", "Times that a switch, or the daemon with its packets, began not to keep up.", "dpid"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),

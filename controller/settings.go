@@ -59,7 +59,13 @@ func (c *Controller) swap(s Settings) {
 	next := c.newSettings(s, old.peers)
 	c.metrics.expect(next)
 	c.now.Store(next)
-	gone := flow.Diff(flow.NewTable(old.base...), flow.NewTable(next.base...)).Delete
+	var gone []flow.Key
+	stays := flow.NewTable(next.base...)
+	for _, r := range old.base {
+		if _, ok := stays[r.Key()]; !ok {
+			gone = append(gone, r.Key())
+		}
+	}
 	for _, p := range old.peers.order {
 		if len(old.Services) == 0 {
 			break

@@ -1,11 +1,37 @@
 package controller
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
+
+// maxTable is how many entries of ours a switch may say it has. Whoever says more of them is not a switch.
+const maxTable = 1 << 20
+
+// entries are those of a switch's table: ours one by one, others', of which there may be any number, only counted.
+type entries struct {
+	ours    []ofproto.FlowStat // Invariant: no more than maxTable
+	foreign int
+}
+
+// add takes one part of a switch's answer.
+func (e *entries) add(part ofproto.FlowStats) error {
+	for i := range part {
+		switch {
+		case !flow.Cookie(part[i].Cookie).Ours():
+			e.foreign++
+		case len(e.ours) == maxTable:
+			return fmt.Errorf("flow table: more than %d entries", maxTable)
+		default:
+			e.ours = append(e.ours, part[i])
+		}
+	}
+	return nil
+}
 
 // A tableRead asks a switch for entries of its table, one question at a time; the answer may come in many parts. Its zero
 // value has asked nothing.
@@ -13,14 +39,14 @@ type tableRead struct {
 	mu    sync.Mutex
 	xid   uint32 // of the open question; 0 for none
 	asked time.Time
-	have  []ofproto.FlowStat
+	have  entries
 }
 
 // ask asks for the entries that match covers. A question that was still open is given up.
 func (r *tableRead) ask(d *datapath, match ofproto.Match, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.xid, r.asked, r.have = d.nextXID(), now, nil
+	r.xid, r.asked, r.have = d.nextXID(), now, entries{}
 	_ = d.conn.Write(r.xid, &ofproto.StatsRequest{Body: ofproto.FlowStatsRequest{
 		Match: match, TableID: 0xff, OutPort: ofproto.PortNone,
 	}})
@@ -28,22 +54,21 @@ func (r *tableRead) ask(d *datapath, match ofproto.Match, now time.Time) {
 }
 
 // part takes one part of an answer. After the last it returns all of them and when they were asked for.
-func (r *tableRead) part(xid uint32, m *ofproto.StatsReply) (have []ofproto.FlowStat, asked time.Time, complete bool) {
+func (r *tableRead) part(xid uint32, m *ofproto.StatsReply) (have entries, asked time.Time, complete bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	entries, ok := m.Body.(ofproto.FlowStats)
+	part, ok := m.Body.(ofproto.FlowStats)
 	if !ok || xid != r.xid {
-		return nil, time.Time{}, false
+		return entries{}, time.Time{}, false
 	}
-	r.have = append(r.have, entries...)
-	if len(r.have) > maxTable { // this answer has no end
-		r.have, r.xid = nil, 0
-		return nil, time.Time{}, false
+	if r.have.add(part) != nil { // this answer has no end
+		r.have, r.xid = entries{}, 0
+		return entries{}, time.Time{}, false
 	}
 	if m.Flags&ofproto.StatsMore != 0 {
-		return nil, time.Time{}, false
+		return entries{}, time.Time{}, false
 	}
-	have, r.have, r.xid = r.have, nil, 0
+	have, r.have, r.xid = r.have, entries{}, 0
 	return have, r.asked, true
 }
 
@@ -57,6 +82,6 @@ func (d *datapath) statistics(xid uint32, m *ofproto.StatsReply) {
 		d.audited(have, asked)
 	}
 	if have, asked, complete := d.metering.part(xid, m); complete {
-		d.metered(have, asked)
+		d.metered(have.ours, asked)
 	}
 }

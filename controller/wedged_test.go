@@ -109,22 +109,24 @@ func (s *slowSwitch) flush() {
 	s.pending = 0
 }
 
+// byPort is a rule for all that comes in by the ith port.
+func byPort(i int) flow.Rule {
+	m := ofproto.MatchAll
+	m.Wildcards &^= ofproto.WildInPort
+	m.InPort = ofproto.Port(1 + i)
+	return flow.Rule{Match: m, Priority: flow.PrioritySession, Cookie: flow.NewCookie(flow.KindSession, 1)}
+}
+
 // TestBroughtInParts connects a switch that lacks thousands of rules, has thousands of ours too many, and takes its time. It is
 // sent some at a time; whoever installs a rule meanwhile does not wait for it, and has it.
 func TestBroughtInParts(t *testing.T) {
 	const n = 5 * atOnce
-	rule := func(i int) flow.Rule {
-		m := ofproto.MatchAll
-		m.Wildcards &^= ofproto.WildInPort
-		m.InPort = ofproto.Port(1 + i)
-		return flow.Rule{Match: m, Priority: flow.PrioritySession, Cookie: flow.NewCookie(flow.KindSession, 1)}
-	}
 	table := newInstaller(1, newMetrics(prometheus.NewRegistry()), nil)
 	sw := &slowSwitch{t: t, sw: oftest.NewSwitch(oftest.Options{DPID: 1}), takes: make(chan struct{})}
 	var have []ofproto.FlowStat
 	for i := range n {
-		table.install([]flow.Rule{rule(i)}, "", nil)
-		surplus := rule(n + i)
+		table.install([]flow.Rule{byPort(i)}, "", nil)
+		surplus := byPort(n + i)
 		var mod ofproto.FlowMod
 		surplus.Add(&mod)
 		_ = sw.Write(0, &mod)
@@ -137,9 +139,9 @@ func TestBroughtInParts(t *testing.T) {
 		connected <- sent
 	}()
 	sw.takes <- struct{}{} // it is in the midst of it
-	late := []flow.Rule{rule(n), rule(2*n - 1), rule(2 * n)}
+	late := []flow.Rule{byPort(n), byPort(2*n - 1), byPort(2 * n)}
 	table.install(late, "", nil) // of which the switch had two, and was to lose them
-	table.remove([]flow.Key{rule(0).Key(), rule(n - 1).Key()})
+	table.remove([]flow.Key{byPort(0).Key(), byPort(n - 1).Key()})
 	close(sw.takes)
 	if sent := <-connected; sent != 2*n {
 		t.Errorf("%d rules sent, want %d", sent, 2*n)
@@ -149,7 +151,7 @@ func TestBroughtInParts(t *testing.T) {
 	}
 	want := make(map[flow.Key]bool)
 	for i := 1; i < n-1; i++ {
-		want[rule(i).Key()] = true
+		want[byPort(i).Key()] = true
 	}
 	for _, r := range late {
 		want[r.Key()] = true

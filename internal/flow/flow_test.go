@@ -2,8 +2,6 @@ package flow
 
 import (
 	"fmt"
-	"maps"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -127,111 +125,6 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// randomRule is one of a few keys, with one of a few contents; three of ten are nobody's of ours.
-func randomRule(rng *rand.Rand) Rule {
-	m := ofproto.MatchAll
-	m.Wildcards &^= ofproto.WildInPort | ofproto.WildDLType
-	m.InPort, m.DLType = ofproto.Port(1+rng.IntN(12)), 0x0800
-	if rng.IntN(2) == 0 {
-		m.Wildcards &^= ofproto.WildNWProto
-		m.NWProto = 6
-	}
-	r := Rule{
-		Match: m, Priority: uint16(1+rng.IntN(2)) * 10000, Cookie: NewCookie(KindSession, uint32(rng.IntN(2))), Idle: uint16(rng.IntN(2)) * 180,
-		Notify: rng.IntN(2) == 0, Actions: []ofproto.Action{ofproto.Output{Port: ofproto.Port(20 + rng.IntN(2))}},
-	}
-	if rng.IntN(10) < 3 {
-		r.Cookie = Cookie(rng.IntN(3))
-	}
-	return r
-}
-
-func ours(r Rule) Rule {
-	if !r.Cookie.Ours() {
-		r.Cookie = NewCookie(KindPair, 1)
-	}
-	return r
-}
-
-// TestDiff sends what Diff says to a switch that has anything, and looks what it has then: all that is wished for, of
-// ours nothing else, of others' everything but what stood in a wish's place. What was right is not touched.
-func TestDiff(t *testing.T) {
-	for seed := range uint64(400) {
-		rng := rand.New(rand.NewPCG(seed, 0))
-		sw := oftest.NewSwitch(oftest.Options{DPID: 1})
-		have, want := Table{}, Table{}
-		var m ofproto.FlowMod
-		for range rng.IntN(30) {
-			r := randomRule(rng)
-			have[r.Key()] = r
-		}
-		for _, r := range have {
-			r.Add(&m)
-			if err := sw.Apply(&m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range rng.IntN(30) {
-			r := ours(randomRule(rng))
-			if h, ok := have[r.Key()]; ok && rng.IntN(2) == 0 {
-				r = ours(h)
-			}
-			want[r.Key()] = r
-		}
-		c := Diff(have, want)
-		for _, k := range c.Delete {
-			k.Delete(&m)
-			if err := sw.Apply(&m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, r := range c.Add {
-			if h, ok := have[r.Key()]; ok && h.Same(r) {
-				t.Errorf("seed %d: %v is there already", seed, r)
-			}
-			r.Add(&m)
-			if err := sw.Apply(&m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		now := tableOf(sw)
-		rest := maps.Clone(now)
-		for k, w := range want {
-			if got, ok := now[k]; !ok || !got.Same(w) {
-				t.Errorf("seed %d: got %v, want %v", seed, got, w)
-			}
-			delete(rest, k)
-		}
-		for k, h := range have {
-			if _, wished := want[k]; wished || h.Cookie.Ours() {
-				continue
-			}
-			if got, ok := rest[k]; !ok || !got.Same(h) {
-				t.Errorf("seed %d: somebody else's %v is now %v", seed, h, got)
-			}
-			delete(rest, k)
-		}
-		if len(rest) != 0 {
-			t.Errorf("seed %d: too much: %v", seed, rest)
-		}
-		if again := Diff(now, want); len(again.Add)+len(again.Delete) != 0 {
-			t.Errorf("seed %d: still to do: %+v", seed, again)
-		}
-	}
-	if c := Diff(nil, nil); len(c.Add)+len(c.Delete) != 0 {
-		t.Error(c)
-	}
-}
-
-func tableOf(sw *oftest.Switch) Table {
-	t := Table{}
-	for _, f := range sw.Flows() {
-		r := Rule{Match: f.Match, Priority: f.Priority, Cookie: Cookie(f.Cookie), Idle: f.IdleTimeout, Actions: f.Actions}
-		t[r.Key()] = r
-	}
-	return t
-}
-
 // TestAdd installs a rule, puts another in its place and removes it.
 func TestAdd(t *testing.T) {
 	sw := oftest.NewSwitch(oftest.Options{DPID: 1, Ports: []ofproto.Port{1, 2, 3}})
@@ -255,31 +148,5 @@ func TestAdd(t *testing.T) {
 	r.Key().Delete(&m)
 	if err := sw.Apply(&m); err != nil || len(sw.Flows()) != 0 {
 		t.Errorf("%v, %v", err, sw.Flows())
-	}
-}
-
-// BenchmarkDiff compares tables of 10,000 rules, of which all are right, and of which every tenth is not.
-func BenchmarkDiff(b *testing.B) {
-	for _, wrong := range []int{0, 1000} {
-		b.Run(fmt.Sprintf("wrong=%d", wrong), func(b *testing.B) {
-			have, want := Table{}, Table{}
-			for i := range 10_000 {
-				m := ofproto.MatchAll
-				m.Wildcards &^= ofproto.WildTPSrc
-				m.TPSrc = uint16(i)
-				r := Rule{Match: m, Priority: 1, Cookie: NewCookie(KindSession, uint32(i)), Actions: []ofproto.Action{ofproto.SetTPDst{Port: 1}, ofproto.Output{Port: 1}}}
-				want[r.Key()] = r
-				if i < wrong {
-					r.Idle = 5
-				}
-				have[r.Key()] = r
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if c := Diff(have, want); len(c.Add) != wrong {
-					b.Fatal(len(c.Add))
-				}
-			}
-		})
 	}
 }
