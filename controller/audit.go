@@ -25,6 +25,7 @@ type tally struct {
 
 // audited compares a switch's whole table with what it should be, and repairs.
 func (d *datapath) audited(have entries, asked time.Time) {
+	d.pairsCounted(have.ours, asked)
 	n := d.table.repair(have, asked)
 	d.c.metrics.repaired.WithLabelValues("missing").Add(float64(n.missing))
 	d.c.metrics.repaired.WithLabelValues("surplus").Add(float64(n.surplus))

@@ -40,17 +40,20 @@ type datapath struct {
 	have  []ofproto.FlowStat // what the handshake found of ours in the table; nil once compared
 	ports []topo.Port        // as the handshake found them
 
-	pairMu sync.Mutex // pairs are also placed by the goroutines of other switches on a path
-	pairs  map[pair]placedPair
+	pairMu     sync.Mutex // pairs are also placed by the goroutines of other switches on a path
+	pairs      map[pair]placedPair
+	noPairs    time.Time // until when the switch is taken to have no room for one more
+	pairsAsked time.Time // when it was last asked what they have carried
 
-	packet   scratch // of the reading goroutine, as what follows
-	guards   map[ofproto.Port]*portGuard
-	whole    switchGuard
-	pulse    pulse
-	lag      time.Duration // of switch and daemon behind each other, when packets last came
-	full     full
-	strained bool      // not all that comes is kept up with: ports are held to their shares
-	now      time.Time // when the messages in hand were read
+	packet scratch // of the reading goroutine, as what follows
+	guards map[ofproto.Port]*portGuard
+	whole  switchGuard
+	pulse  pulse
+	lag    time.Duration // of switch and daemon behind each other, when packets last came
+	// noSessions is until when the switch is taken to have no room for the rules of sessions, which pairs make room for.
+	noSessions time.Time
+	strained   bool      // not all that comes is kept up with: ports are held to their shares
+	now        time.Time // when the messages in hand were read
 }
 
 // scratch is what handling a packet needs, kept from packet to packet so that none costs an allocation.

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
@@ -29,8 +28,10 @@ type pair struct{ src, dst ofproto.MAC }
 
 // A placedPair is a pair's rule on one switch.
 type placedPair struct {
-	out  ofproto.Port
-	sent time.Time
+	out     ofproto.Port
+	sent    time.Time
+	packets uint64    // that it had carried when the switch was last asked
+	used    time.Time // about when it was last used
 }
 
 // forward carries any other packet along the shortest path to its destination and puts rules on that path for those that
@@ -62,11 +63,15 @@ func (d *datapath) forward(snap *topo.Snapshot) error {
 func (d *datapath) place(k pair, out ofproto.Port, now time.Time) bool {
 	d.pairMu.Lock()
 	was := d.pairs[k]
-	due := (was.out != out || now.Sub(was.sent) >= pairFresh) && d.mayPlace(now)
+	due := (was.out != out || now.Sub(was.sent) >= pairFresh) && d.mayPlace(k, now)
 	if due {
-		d.pairs[k] = placedPair{out, now}
+		d.pairs[k] = placedPair{out: out, sent: now, used: now}
 	}
+	crowded := !due && d.crowded(now)
 	d.pairMu.Unlock()
+	if crowded {
+		d.evictPairs(crowding)
+	}
 	if !due {
 		return false
 	}
@@ -88,8 +93,14 @@ func (d *datapath) placeAhead(snap *topo.Snapshot, k pair, h *topo.Host, now tim
 			continue
 		}
 		next.pairMu.Lock()
-		next.pairs[k] = placedPair{hop.Out, now}
+		room := next.pairRoom(k, now)
+		if room {
+			next.pairs[k] = placedPair{out: hop.Out, sent: now, used: now}
+		}
 		next.pairMu.Unlock()
+		if !room {
+			continue // it asks by itself, packet by packet
+		}
 		var m ofproto.FlowMod
 		fillPair(&m, k, []ofproto.Action{ofproto.Output{Port: hop.Out}})
 		_ = next.conn.Write(next.nextXID(), &m)
@@ -124,35 +135,6 @@ func (d *datapath) dropPairs(match func(pair, placedPair) bool) {
 	if len(gone) > 0 {
 		d.kick()
 	}
-}
-
-// evicted is how many pairs make room at once on a switch that is full.
-const evicted = 16
-
-// evictPairs deletes the rules of the pairs that were placed longest ago, and returns how many. Their traffic goes on by the
-// controller.
-func (d *datapath) evictPairs() int {
-	type aged struct {
-		pair
-		sent time.Time
-	}
-	d.pairMu.Lock()
-	all := make([]aged, 0, len(d.pairs))
-	for k, p := range d.pairs {
-		all = append(all, aged{k, p.sent})
-	}
-	d.pairMu.Unlock()
-	slices.SortFunc(all, func(a, b aged) int { return a.sent.Compare(b.sent) })
-	oldest := make(map[pair]bool)
-	for _, a := range all[:min(len(all), evicted)] {
-		oldest[a.pair] = true
-	}
-	d.dropPairs(func(k pair, _ placedPair) bool { return oldest[k] })
-	if len(oldest) > 0 {
-		d.sparingly("table full").WithField("pairs", len(oldest)).Warn("table full: rules of host pairs make room")
-		_ = d.conn.Write(d.nextXID(), &ofproto.BarrierRequest{}) // the room must be there before anything else is added
-	}
-	return len(oldest)
 }
 
 // pairExpired handles the switch's word that a pair's rule is gone. What we delete is forgotten before, and one that was

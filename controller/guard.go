@@ -227,13 +227,13 @@ func (d *datapath) mayBegin(svc *stream.Service, now time.Time) bool {
 	return v == granted
 }
 
-// mayPlace reports whether the sender of the packet in hand may have one more rule to a destination. Under pairMu.
-func (d *datapath) mayPlace(now time.Time) bool {
+// mayPlace reports whether the sender of the packet in hand may have the rule of a pair. Under pairMu.
+func (d *datapath) mayPlace(k pair, now time.Time) bool {
 	h := d.packet.sender
 	switch {
 	case h == nil: // nobody knows where it is
 		return false
-	case len(d.pairs) >= maxPairs || now.Before(d.full.pairs):
+	case !d.pairRoom(k, now):
 		return false
 	case now.Sub(h.Since) > newcomer:
 		return true

@@ -112,8 +112,8 @@ func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 	if k, ok := refusedPair(m.Data); ok {
 		d.c.metrics.flowErrors.WithLabelValues(flow.KindPair.String()).Inc()
 		if full {
-			d.full.pairs = now.Add(fullFor)
 			d.pairMu.Lock()
+			d.noPairs = now.Add(fullFor)
 			delete(d.pairs, k)
 			d.pairMu.Unlock()
 		}
@@ -125,18 +125,16 @@ func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 // fullFor is how long a switch that said it is full is not asked again for what it had no room for.
 const fullFor = time.Second
 
-// full is until when a switch is taken to have no room: for the rules of pairs, and for those of sessions, which pairs make
-// room for. Packets without a rule go one by one.
-type full struct{ pairs, sessions time.Time }
-
 // noRoom reports whether the switch has said that it is full of what does not make room.
-func (d *datapath) noRoom() bool { return time.Now().Before(d.full.sessions) }
+func (d *datapath) noRoom() bool { return time.Now().Before(d.noSessions) }
 
 // makeRoom has pairs make room for sessions.
 func (d *datapath) makeRoom(now time.Time) {
-	d.full.pairs = now.Add(fullFor) // or they would have it back at once
-	if d.evictPairs() == 0 {
-		d.full.sessions = now.Add(fullFor)
+	d.pairMu.Lock()
+	d.noPairs = now.Add(fullFor) // or they would have it back at once
+	d.pairMu.Unlock()
+	if d.evictPairs(evicted) == 0 {
+		d.noSessions = now.Add(fullFor)
 	}
 }
 

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"time"
+
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -25,13 +27,17 @@ func (d *datapath) portsLost(before *topo.Switch) {
 // takeOverPairs notes the pair rules that the switch has, so that they move with their hosts like those placed now. What
 // leads elsewhere than to where the host is known to be goes at once.
 func (d *datapath) takeOverPairs(have []ofproto.FlowStat) {
+	now := time.Now()
 	d.pairMu.Lock()
+	d.pairsAsked = now
 	for _, s := range have {
 		if flow.Cookie(s.Cookie).Kind() != flow.KindPair || len(s.Actions) != 1 {
 			continue
 		}
 		if out, ok := s.Actions[0].(ofproto.Output); ok {
-			d.pairs[pair{s.Match.DLSrc, s.Match.DLDst}] = placedPair{out: out.Port}
+			d.pairs[pair{s.Match.DLSrc, s.Match.DLDst}] = placedPair{
+				out: out.Port, packets: s.PacketCount, used: lastUsed(now, time.Duration(s.DurationSec)*time.Second, s.PacketCount),
+			}
 			d.c.inherited.Store(true)
 		}
 	}
