@@ -26,7 +26,7 @@ const (
 
 // announce puts what the session's client wants into the directory; retract takes it out again. Under s.mu.
 func (s *session) announce() {
-	if s.intent == nil || s.announced {
+	if s.intent == nil || s.announced || s.intent.Publish && !s.serving {
 		return
 	}
 	s.announced = true

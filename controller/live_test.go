@@ -11,8 +11,13 @@ import (
 
 var liveA = stream.ID{App: "live", Key: "a"}
 
-// publishing is what a publisher of live/a says first.
+// publishing is what a publisher of live/a says first, and then of his stream.
 func publishing(t *testing.T) []byte {
+	return rtmp.NewConn(nil, nil).Encode(asking(t), rtmp.Message{Type: rtmp.TypeDataAMF0, ChunkStream: 4, StreamID: 1, Payload: []byte("onMetaData")})
+}
+
+// asking is what a publisher of live/a says until he is accepted, or refused.
+func asking(t *testing.T) []byte {
 	said := make([]byte, 1+1536+1536)
 	said[0] = 3
 	w := rtmp.NewConn(nil, nil)
@@ -47,6 +52,36 @@ func TestPublishAgain(t *testing.T) {
 			if c, _ := live.Copy("hb"); !c.Published || c.Publisher != l.Host("hv1").IP {
 				l.t.Fatalf("copies %v", live.Copies)
 			}
+		}
+	})
+}
+
+// TestPublishRefused has a publisher be refused: it sends nothing of its stream, and nobody is sent to it. Its next connection is a
+// publisher's from the first packet on. One that is refused because the stream is there already does not end that.
+func TestPublishRefused(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.watch("hv1").Write(asking(l.t))
+		l.after(2 * meterInterval)
+		if got := l.copies(); got != "" {
+			l.t.Errorf("of a stream that was refused is known %q", got)
+		}
+		l.servedBy(l.watch("hv1"), "hv1", "hs") // where publishers go
+
+		playing := l.Host("hv2").Dial(cdnIP, 1935)
+		l.after(time.Second)
+		playing.Write(publishing(l.t))
+		l.after(time.Second)
+		second := l.Host("hv2").Dial(cdnIP, 1935)
+		l.after(time.Second)
+		second.Write(asking(l.t))
+		l.after(time.Second)
+		second.CloseWrite()
+		for range 10 {
+			l.after(time.Second)
+			playing.Write([]byte("frame"))
+		}
+		if got := l.copies(); got != "hb*" {
+			l.t.Errorf("after another was refused is known %q, want hb*", got)
 		}
 	})
 }

@@ -40,18 +40,25 @@ func (s *session) read(seq uint32, payload []byte) {
 		s.reading = stream.NewReading(s.ISN)
 	}
 	intent, done := s.reading.Segment(seq, payload)
-	if !done {
-		s.mu.Unlock()
-		return
+	news := intent != nil && s.intent == nil
+	s.intent = intent
+	if done {
+		s.serving = s.reading.Served()
+		s.hearing, s.reading = false, nil
+		if s.state == active || s.state == pending {
+			s.announce()
+		}
 	}
-	s.hearing, s.reading, s.intent = false, nil, intent
-	if s.state == active || s.state == pending {
-		s.announce()
-	}
+	serving := s.serving
 	s.mu.Unlock()
-	s.endCopying()
-	if intent != nil {
+	if news {
 		s.intends(*intent)
+	}
+	if done {
+		s.endCopying()
+	}
+	if serving {
+		s.publishes(*intent)
 	}
 }
 
@@ -79,11 +86,15 @@ func (s *session) intends(want stream.Intent) {
 		return
 	}
 	s.c.diary.note(s, "session publishes", fields)
-	s.supersede(want)
 	s.c.publishers.add(s.Client, time.Now())
+}
+
+// publishes notes that the client's source has accepted what it publishes. One that is refused is no publisher of the stream.
+func (s *session) publishes(want stream.Intent) {
+	s.supersede(want)
 	if s.peer != nil && !s.peer.Ingest {
-		s.c.sparingly(s.c.log, "published to a peer", s.peer.Name).WithFields(fields).WithField("session", s.Tuple).WithField("peer", s.peer.Name).
-			Warn("published to a peer that is not configured to take publishers")
+		s.c.sparingly(s.c.log, "published to a peer", s.peer.Name).WithField("app", want.App).WithField("key", want.Key).
+			WithField("session", s.Tuple).WithField("peer", s.peer.Name).Warn("published to a peer that is not configured to take publishers")
 	}
 }
 

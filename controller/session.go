@@ -46,6 +46,7 @@ type session struct {
 	resumes bool            // an earlier run did so: what it says next is read as if it were its first
 	anyEdge bool            // of an earlier run, and which of its switches is its client's is not known yet
 	intent  *stream.Intent  // nil while unknown
+	serving bool            // its client sends what it publishes: that was accepted
 
 	announced bool // the directory of streams has it
 }

@@ -25,6 +25,7 @@ type Reading struct {
 	sniffer *rtmp.Sniffer
 	app     string
 	intent  *Intent
+	served  bool // see Served
 	done    bool
 }
 
@@ -35,8 +36,9 @@ func NewReading(isn uint32) *Reading {
 	return r
 }
 
-// Segment takes one segment's payload and reports whether there is nothing more to learn: either the intent is known, or
-// the connection is not plain RTMP, or it cannot be followed.
+// Segment takes one segment's payload and returns the intent, nil while it is not known. It reports whether there is nothing
+// more to learn: it is known, and of a publisher whether he was accepted; or the connection is not plain RTMP, or it cannot be
+// followed.
 func (r *Reading) Segment(seq uint32, payload []byte) (intent *Intent, done bool) {
 	if r.done || len(payload) == 0 {
 		return r.intent, r.done
@@ -44,16 +46,16 @@ func (r *Reading) Segment(seq uint32, payload []byte) (intent *Intent, done bool
 	switch ahead := int32(seq - r.next); {
 	case ahead > 0:
 		if len(r.held) >= heldLimit {
-			r.done = true
-			return nil, true
+			r.done, r.served = true, r.intent != nil
+			return r.intent, true
 		}
 		if len(payload) > len(r.held[seq]) {
 			r.held[seq] = append([]byte(nil), payload...)
 		}
-		return nil, false
+		return r.intent, false
 	case ahead < 0: // repeated, perhaps with something new at its end
 		if int(-ahead) >= len(payload) {
-			return nil, false
+			return r.intent, false
 		}
 		payload = payload[-ahead:]
 	}
@@ -83,14 +85,28 @@ func (r *Reading) fill() bool {
 func (r *Reading) feed(p []byte) {
 	r.next += uint32(len(p))
 	r.total += len(p)
-	if _, err := r.sniffer.Write(p); err != nil || r.total > readLimit {
-		r.done = true
-	}
+	_, err := r.sniffer.Write(p)
+	long := r.total > readLimit
+	r.done = r.done || err != nil || long
+	r.served = r.served || long && r.intent != nil
 }
+
+// Served reports whether a publisher sends his stream, which he does not before the server has accepted it.
+func (r *Reading) Served() bool { return r.served }
 
 // message looks for the commands that name application and stream.
 func (r *Reading) message(m rtmp.Message) {
-	if r.intent != nil || !rtmp.IsCommand(m) {
+	if r.done {
+		return
+	}
+	if r.intent != nil { // a publisher's, who waits for leave
+		switch m.Type {
+		case rtmp.TypeAudio, rtmp.TypeVideo, rtmp.TypeDataAMF0, rtmp.TypeDataAMF3, rtmp.TypeAggregate:
+			r.done, r.served = true, true
+		}
+		return
+	}
+	if !rtmp.IsCommand(m) {
 		return
 	}
 	c, err := rtmp.ParseCommand(m)
@@ -104,6 +120,7 @@ func (r *Reading) message(m rtmp.Message) {
 		}
 	case "play", "publish":
 		key, _ := rtmp.SplitArgs(c.Text(0))
-		r.intent, r.done = &Intent{App: r.app, Key: key, Publish: c.Name == "publish"}, true
+		r.intent = &Intent{App: r.app, Key: key, Publish: c.Name == "publish"}
+		r.done = !r.intent.Publish
 	}
 }

@@ -143,3 +143,42 @@ func FuzzReading(f *testing.F) {
 		}
 	})
 }
+
+// TestReadingServed follows publishers beyond their request: one is served once something of the stream comes, or so much that
+// it can be nothing else; not for what any client may say.
+func TestReadingServed(t *testing.T) {
+	request := clientBytes(t, "publish", "live", "a")
+	request = request[:len(request)-500]
+	message := func(typ uint8, n int) []byte {
+		return rtmp.AppendMessage(nil, rtmp.Message{Type: typ, ChunkStream: 5, StreamID: 1, Payload: make([]byte, n)}, rtmp.DefaultChunkSize)
+	}
+	said := func(p ...[]byte) []byte { return bytes.Join(append([][]byte{request}, p...), nil) }
+	for _, tt := range []struct {
+		name         string
+		send         []byte
+		done, served bool
+	}{
+		{"refused", request, false, false},
+		{"an acknowledgement", said(message(rtmp.TypeAcknowledgement, 4)), false, false},
+		{"a farewell", said(message(rtmp.TypeCommandAMF0, 20)), false, false},
+		{"metadata", said(message(rtmp.TypeAcknowledgement, 4), message(rtmp.TypeDataAMF0, 300)), true, true},
+		{"sound", said(message(rtmp.TypeAudio, 7)), true, true},
+		{"the beginning of a large picture", said(message(rtmp.TypeVideo, 60_000)[:40_000]), true, true},
+	} {
+		r := NewReading(99)
+		intent, done := r.Segment(100, tt.send)
+		if intent == nil || !intent.Publish || done != tt.done || r.Served() != tt.served {
+			t.Errorf("%s: %v, done %v, served %v", tt.name, intent, done, r.Served())
+		}
+	}
+	r := NewReading(99)
+	r.Segment(100, request)
+	done, seq := false, uint32(200+len(request)) // one segment never comes
+	for range heldLimit + 1 {
+		_, done = r.Segment(seq, make([]byte, 100))
+		seq += 100
+	}
+	if !done || !r.Served() {
+		t.Errorf("much came behind a gap: done %v, served %v", done, r.Served())
+	}
+}
