@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,11 +51,13 @@ func TestBurst(t *testing.T) {
 		}
 		return
 	}
-	d := burstNetwork(t)
+	d, dir := burstNetwork(t)
 	var ratios []float64
 	for n := range bursts {
 		before := d.metric("ofctl_decisions_total")
+		ours, switchs := d.cpu(), switchTime(t, dir)
 		decided := dialAll(t, n)
+		ours, switchs = d.cpu()-ours, switchTime(t, dir)-switchs
 		time.Sleep(time.Second) // until the switch has the rules that copy nothing any more
 		if got := d.metric("ofctl_decisions_total"); got != before+crowd {
 			t.Errorf("%v connections were decided, want %d", got-before, crowd)
@@ -65,14 +69,16 @@ func TestBurst(t *testing.T) {
 		a, b := quantile(decided, 0.99), quantile(installed, 0.99)
 		t.Logf("%d dialled within a second: p50 %v, p99 %v, most %v; with the rules installed p50 %v, p99 %v, most %v", crowd,
 			quantile(decided, 0.5), a, quantile(decided, 1), quantile(installed, 0.5), b, quantile(installed, 1))
+		t.Logf("processor for each decided: the switch's %v, the daemon's %v", switchs/crowd, ours/crowd)
 		ratios = append(ratios, float64(a)/float64(b))
 	}
 	// Which is told and not asserted: where the machine is busy, the ratio is that of two moments.
 	t.Logf("p99 x %.2f at the median of %d bursts: %.2f", median(ratios), bursts, ratios)
+	otherBursts(t, dir)
 }
 
-// burstNetwork makes the network and starts what runs in it.
-func burstNetwork(t *testing.T) *daemon {
+// burstNetwork makes the network and starts what runs in it; dir is where the switch has its sockets.
+func burstNetwork(t *testing.T) (d *daemon, dir string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ofburst") // short: the path of a unix socket holds 107 bytes
 	if err != nil {
@@ -94,7 +100,7 @@ func burstNetwork(t *testing.T) *daemon {
 	for _, name := range []string{"cdn", "p1", "p2", "p3"} {
 		within(t, name, func() error { return swallow(burstService.Port()) })
 	}
-	d := startDaemon(t, config+"bypass: {strategy: least-loaded}\n")
+	d = startDaemon(t, config+"bypass: {strategy: least-loaded}\n")
 	set := exec.Command("ovs-vsctl", "--db=unix:"+filepath.Join(dir, "db.sock"), "set-controller", "s1", "tcp:"+*d.openflow.Load())
 	if out, err := set.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -109,7 +115,21 @@ func burstNetwork(t *testing.T) *daemon {
 			return err
 		})
 	}
-	return d
+	return d, dir
+}
+
+// switchTime is how much processor time the switch has used.
+func switchTime(t *testing.T, dir string) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "ovs-vswitchd.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return processorTime(t, pid)
 }
 
 // within calls f in a host's namespace; what sockets it makes stay there. The thread comes home afterwards: if it ended

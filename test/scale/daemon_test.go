@@ -124,13 +124,19 @@ func (d *daemon) metric(sample string) (sum float64) {
 // cpu is how much processor time the daemon has used, and memory how many bytes of it are in memory.
 func (d *daemon) cpu() time.Duration {
 	d.t.Helper()
-	stat := d.proc("stat")
+	return processorTime(d.t, d.cmd.Process.Pid)
+}
+
+// processorTime is how much processor time a process has used.
+func processorTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	stat := proc(t, pid, "stat")
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	var ticks time.Duration
 	for _, f := range fields[11:13] { // utime and stime: proc(5)
 		n, err := strconv.Atoi(f)
 		if err != nil {
-			d.t.Fatal(err)
+			t.Fatal(err)
 		}
 		ticks += time.Duration(n)
 	}
@@ -139,7 +145,7 @@ func (d *daemon) cpu() time.Duration {
 
 func (d *daemon) memory() int {
 	d.t.Helper()
-	_, rest, _ := strings.Cut(d.proc("status"), "VmRSS:")
+	_, rest, _ := strings.Cut(proc(d.t, d.cmd.Process.Pid, "status"), "VmRSS:")
 	var kb int
 	if _, err := fmt.Sscanf(rest, "%d kB", &kb); err != nil {
 		d.t.Fatal(err)
@@ -147,11 +153,11 @@ func (d *daemon) memory() int {
 	return kb << 10
 }
 
-func (d *daemon) proc(file string) string {
-	d.t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", d.cmd.Process.Pid, file))
+func proc(t *testing.T, pid int, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
-		d.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return string(b)
 }
