@@ -262,7 +262,7 @@ func dialedMAC(r flow.Rule) (mac ofproto.MAC, ok bool) {
 
 // revive makes a session of an earlier run a session of this one, unless this one has it already.
 func (c *Controller) revive(found *stream.Session, state sessionState) (s *session, known bool) {
-	s = &session{c: c, Session: *found, told: true, since: time.Now()}
+	s = &session{c: c, Session: *found, told: true, since: momentOf(time.Now())}
 	if p, ok := c.settings().peers.byService[endpoint{found.Source.Address, found.Source.Port}]; ok {
 		s.peer, s.Source.Name = p, p.Name
 		if !s.Redirected() {

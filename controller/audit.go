@@ -56,7 +56,7 @@ func (t *installer) repair(have entries, asked time.Time) tally {
 	present := t.rules.n - len(differ)
 	var send []*installed
 	for _, w := range differ {
-		if w.acked && w.ackedAt.Before(asked) || !w.sent {
+		if w.acked && w.ackedAt.before(asked) || !w.sent {
 			w.sent, w.acked = false, false
 			send = append(send, w)
 		}

@@ -96,7 +96,7 @@ func (s *session) finish() {
 	s.setState(finished)
 	s.unseat()
 	s.retract()
-	s.since = time.Now()
+	s.since = momentOf(time.Now())
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.metrics.ends.WithLabelValues("finished").Inc()

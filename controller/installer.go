@@ -47,7 +47,7 @@ type installed struct {
 	rule        flow.Rule
 	sent, acked bool
 	seen        uint32 // the last round in which the switch had it as it should be
-	ackedAt     time.Time
+	ackedAt     moment
 	next        *installed // of wishes
 }
 
@@ -99,7 +99,7 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) (on s
 		r := &rules[i]
 		k := r.Key()
 		number := numberOf(k)
-		have := t.rules.at(number, k)
+		have, first := t.rules.at(number, k)
 		if have != nil && have.sent && have.rule.Same(*r) {
 			settled = settled && have.acked
 			continue
@@ -109,7 +109,7 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) (on s
 		}
 		have, fresh = &fresh[0], fresh[1:]
 		have.rule = *r
-		t.rules.set(number, have)
+		t.rules.set(number, have, first)
 		send = append(send, have)
 	}
 	switch {
@@ -249,7 +249,7 @@ func (t *installer) acknowledged(barrier uint32, now time.Time) {
 	in, ok := t.landed(barrier)
 	if ok {
 		for _, r := range in.rules {
-			r.acked, r.ackedAt = r.sent, now // a rule that failed was unsent by its error
+			r.acked, r.ackedAt = r.sent, momentOf(now) // a rule that failed was unsent by its error
 		}
 	}
 	pending := ok && in.again && t.sendAgain(in)
@@ -323,7 +323,7 @@ func (t *installer) connect(out sender, have []ofproto.FlowStat, fin bool) (sent
 	t.mu.Lock()
 	t.out, t.synced, t.loose, t.fin.known = out, true, false, fin
 	missing, surplus := t.compare(have)
-	now := time.Now()
+	now := momentOf(time.Now())
 	for r := range t.rules.all {
 		r.sent, r.acked, r.ackedAt = true, true, now
 	}

@@ -18,10 +18,10 @@ const (
 // A meter is what is known of a session's traffic, from its client's switch. Its zero value has measured nothing.
 type meter struct {
 	bytes uint64 // both ways
-	at    time.Time
-	moved time.Time // when bytes last grew
-	kbps  float64   // over the last interval
-	rated bool      // there has been one
+	at    moment
+	moved moment  // when bytes last grew
+	kbps  float64 // over the last interval
+	rated bool    // there has been one
 }
 
 // measured takes a new count. A count below the last is that of rules that were installed anew.
@@ -29,13 +29,13 @@ func (m *meter) measured(bytes uint64, now time.Time) {
 	if bytes < m.bytes {
 		m.bytes = 0
 	}
-	if d := now.Sub(m.at); !m.at.IsZero() && d > 0 {
+	if d := m.at.ago(now); m.at != 0 && d > 0 {
 		m.kbps, m.rated = float64(bytes-m.bytes)*8/1000/d.Seconds(), true
 	}
-	if bytes > m.bytes || m.moved.IsZero() {
-		m.moved = now
+	if bytes > m.bytes || m.moved == 0 {
+		m.moved = momentOf(now)
 	}
-	m.bytes, m.at = bytes, now
+	m.bytes, m.at = bytes, momentOf(now)
 }
 
 // meterSwitches asks the switches whose turn it is for their sessions' counters, and for those of their peers' ports.
@@ -83,7 +83,7 @@ func (s *session) metered(d *datapath, bytes uint64, now time.Time) {
 		return
 	}
 	s.meter.measured(bytes, now)
-	if now.Sub(s.meter.moved) > quietAfter {
+	if s.meter.moved.ago(now) > quietAfter {
 		s.unseat()
 		s.retract()
 	} else {

@@ -126,7 +126,7 @@ func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 const fullFor = time.Second
 
 // noRoom reports whether the switch has said that it is full of what does not make room.
-func (d *datapath) noRoom() bool { return time.Now().Before(d.noSessions) }
+func (d *datapath) noRoom() bool { return d.now.Before(d.noSessions) }
 
 // makeRoom has pairs make room for sessions.
 func (d *datapath) makeRoom(now time.Time) {
@@ -167,7 +167,7 @@ func (c *Controller) housekeep(now time.Time) {
 			s.resumes = false
 			mute = append(mute, s)
 		}
-		if s.state == ended || s.state == parked && now.Sub(s.since) > parkedFor || s.state == finished && now.Sub(s.since) > finishedFor {
+		if s.state == ended || s.state == parked && s.since.ago(now) > parkedFor || s.state == finished && s.since.ago(now) > finishedFor {
 			old = append(old, s)
 		}
 		s.mu.Unlock()

@@ -17,36 +17,38 @@ import (
 )
 
 // A session is a decided connection and how far its rules got. The decision never changes, but for one that cannot be
-// carried out: that falls back to the CDN before the first packet has left.
+// carried out: that falls back to the CDN before its client has heard from the source.
 type session struct {
 	stream.Session
 	c    *Controller
 	peer *peer // whose place it holds; nil for the CDN
 
 	mu    sync.Mutex // guards what follows, and Source, Reason and peer until the rules are acknowledged
-	state sessionState
 	plan  steer.Plan
-	held  *held     // the newest packet that waits for the rules
-	since time.Time // when it was parked, or finished
-	told  bool      // its decision has been logged and counted
+	held  *held  // the newest packet that waits for the rules
+	since moment // when it was parked, or finished
+	meter meter
+
+	reading *stream.Reading // what its client has said so far; nil before its first word and once nothing more is to be learnt
+	intent  *stream.Intent  // nil while unknown
+
+	promised int64 // kbit/s of the peer's, until it is measured what it takes
+
+	state sessionState // from here on all are small, and share their memory's words
+	told  bool         // its decision has been logged and counted
 
 	stale   bool // the network has changed while its rules were worked out or on their way
 	cutOff  bool // no path leads to its source any more
 	parted  bool // finished, and a FIN has passed since
 	refused bool // being reset, its client has been sent the RST
+	seated  bool // it takes a place at its peer
 
-	seated   bool  // it takes a place at its peer
-	promised int64 // kbit/s of the peer's, until it is measured what it takes
-	meter    meter
-
-	hearing bool            // what the client says first is still of interest
-	reading *stream.Reading // what it has said so far; nil before its first word and once nothing more is to be learnt
-	copying bool            // its rules copy the client's packets to the controller
-	heard   bool            // its client has said something since its SYN
-	resumes bool            // an earlier run did so: what it says next is read as if it were its first
-	anyEdge bool            // of an earlier run, and which of its switches is its client's is not known yet
-	intent  *stream.Intent  // nil while unknown
-	serving bool            // its client sends what it publishes: that was accepted
+	hearing bool // what the client says first is still of interest
+	copying bool // its rules copy the client's packets to the controller
+	heard   bool // its client has said something since its SYN
+	resumes bool // an earlier run did so: what it says next is read as if it were its first
+	anyEdge bool // of an earlier run, and which of its switches is its client's is not known yet
+	serving bool // its client sends what it publishes: that was accepted
 
 	announced bool // the directory of streams has it
 }
@@ -153,7 +155,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	s.seat()
 	s.announce()
 	s.parted = false
-	s.meter.moved = d.now // the packet in hand, which no rule counts
+	s.meter.moved = momentOf(d.now) // the packet in hand, which no rule counts
 	s.setState(pending)
 	s.held = d.hold()
 	s.held.back = back
@@ -306,7 +308,7 @@ func (s *session) failed(plan steer.Plan, err error) {
 	s.install(direct, nil)
 }
 
-// fallBack gives up a decision that cannot be carried out, before any packet has left.
+// fallBack gives up a decision that cannot be carried out, before the client has heard from the source.
 func (s *session) fallBack(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -350,7 +352,7 @@ func (s *session) park() {
 	s.setState(parked)
 	s.unseat()
 	s.retract()
-	s.since = time.Now()
+	s.since = momentOf(time.Now())
 	s.mu.Unlock()
 	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != steer.WayBackIdle })
 	s.c.metrics.ends.WithLabelValues("idle").Inc()

@@ -32,7 +32,7 @@ func (u *uplink) sent(at topo.Point, bytes uint64, now time.Time) {
 func (u *uplink) kbps(now time.Time) float64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if now.Sub(u.meter.at) > 3*meterInterval {
+	if u.meter.at.ago(now) > 3*meterInterval {
 		return 0
 	}
 	return u.meter.kbps

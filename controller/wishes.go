@@ -20,32 +20,38 @@ var wishSeed = maphash.MakeSeed() // so that nobody outside can choose keys of o
 func numberOf(k flow.Key) uint64 { return maphash.Comparable(wishSeed, k) }
 
 // get finds a rule, nil where there is none of its key.
-func (w *wishes) get(k flow.Key) *installed { return w.at(numberOf(k), k) }
-
-func (w *wishes) at(number uint64, k flow.Key) *installed {
-	r := w.m[number]
-	for r != nil && r.rule.Key() != k {
-		r = r.next
-	}
+func (w *wishes) get(k flow.Key) *installed {
+	r, _ := w.at(numberOf(k), k)
 	return r
 }
 
-// put adds a rule, in the place of the one of its key.
-func (w *wishes) put(r *installed) { w.set(numberOf(r.rule.Key()), r) }
+// at is the rule of a key, nil where there is none, and the first of those of its number.
+func (w *wishes) at(number uint64, k flow.Key) (r, first *installed) {
+	first = w.m[number]
+	for r = first; r != nil && r.rule.Key() != k; {
+		r = r.next
+	}
+	return r, first
+}
 
-func (w *wishes) set(number uint64, r *installed) {
+// put adds a rule, in the place of the one of its key.
+func (w *wishes) put(r *installed) {
+	number := numberOf(r.rule.Key())
+	w.set(number, r, w.m[number])
+}
+
+// set adds a rule of a number to those of it, the first of which is given.
+func (w *wishes) set(number uint64, r, first *installed) {
 	if w.m == nil {
 		w.m = make(map[uint64]*installed)
 	}
-	first := w.without(number, r.rule.Key())
-	r.next = first
+	r.next = w.without(first, r.rule.Key())
 	w.m[number] = r
 	w.n++
 }
 
 // without takes the rule of a key out of those of its number, and returns the first of the rest.
-func (w *wishes) without(number uint64, k flow.Key) *installed {
-	first := w.m[number]
+func (w *wishes) without(first *installed, k flow.Key) *installed {
 	for at := &first; *at != nil; at = &(*at).next {
 		if (*at).rule.Key() == k {
 			*at = (*at).next
@@ -59,7 +65,7 @@ func (w *wishes) without(number uint64, k flow.Key) *installed {
 // remove takes the rule of a key away, and reports whether there was one.
 func (w *wishes) remove(k flow.Key) bool {
 	number, before := numberOf(k), w.n
-	if first := w.without(number, k); first != nil {
+	if first := w.without(w.m[number], k); first != nil {
 		w.m[number] = first
 	} else {
 		delete(w.m, number)

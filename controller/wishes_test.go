@@ -24,14 +24,15 @@ func TestWishes(t *testing.T) {
 	want := map[flow.Key]*installed{}
 	set := func(r *installed, i int) {
 		if i%3 == 0 {
-			w.set(7, r)
+			w.set(7, r, w.m[7])
 		} else {
 			w.put(r)
 		}
 	}
 	get := func(k flow.Key, i int) *installed {
 		if i%3 == 0 {
-			return w.at(7, k)
+			r, _ := w.at(7, k)
+			return r
 		}
 		return w.get(k)
 	}
@@ -60,7 +61,8 @@ func TestWishes(t *testing.T) {
 		t.Errorf("seed %d: %d rules are shown, n is %d, want %d", seed, len(got), w.n, len(want))
 	}
 	first := w.m[7].rule.Key()
-	if w.m[7] = w.without(7, first); w.at(7, first) != nil || w.n != len(want)-1 {
+	w.m[7] = w.without(w.m[7], first)
+	if again, _ := w.at(7, first); again != nil || w.n != len(want)-1 {
 		t.Errorf("seed %d: the first of a chain stays", seed)
 	}
 }
