@@ -7,18 +7,21 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// diaryRate is how many sessions a second are told of one by one. A line costs more than a decision, so in a rush the rest
-// are only counted, and told of in one line; the metrics have them all.
-const diaryRate = 200
+// A line costs more than a decision, and whoever opens connections for ever is not to fill the disk. Beyond these, sessions are
+// only counted and told of in one line now and then; the metrics have them all.
+const (
+	diaryRate  = 200 // lines a second in a rush
+	diaryBurst = 5000
+	diaryLasts = 10 // lines a second for good, once the burst is used up
+)
 
 // A diary logs what becomes of sessions. Its zero value is not usable: log must be set.
 type diary struct {
 	log logrus.FieldLogger
 
-	mu      sync.Mutex
-	share   bucket
-	untold  int
-	alarmed bool // a line about the untold is due
+	mu          sync.Mutex
+	rush, whole bucket
+	untold      int // since the last time they were told of
 }
 
 // note logs one line about a session, unless there are too many.
@@ -32,13 +35,10 @@ func (j *diary) note(s *session, what string, more logrus.Fields) {
 func (j *diary) may() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	told := j.share.take(time.Now(), diaryRate, diaryRate)
+	now := time.Now()
+	told := j.rush.take(now, diaryRate, diaryRate) && j.whole.take(now, diaryLasts, diaryBurst)
 	if !told {
 		j.untold++
-		if !j.alarmed {
-			j.alarmed = true
-			time.AfterFunc(time.Second, j.summarise)
-		}
 	}
 	return told
 }
@@ -61,10 +61,13 @@ func (s *session) announceDecision() {
 	}
 }
 
-func (j *diary) summarise() {
+// settle tells how many lines were left out.
+func (j *diary) settle() {
 	j.mu.Lock()
 	n := j.untold
-	j.untold, j.alarmed = 0, false
+	j.untold = 0
 	j.mu.Unlock()
-	j.log.WithField("untold", n).Info("sessions change too fast to tell of each")
+	if n > 0 {
+		j.log.WithField("untold", n).Info("sessions change too fast to tell of each")
+	}
 }

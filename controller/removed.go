@@ -182,6 +182,7 @@ func (c *Controller) housekeep(now time.Time) {
 	c.adopted.settle(now)
 	c.forgetPeers(c.settings())
 	c.warnings.settle(c.log, now)
+	c.diary.settle()
 	if n := c.topo.ExpireHosts(now.Add(-hostMemory)); n > 0 {
 		c.log.WithField("hosts", n).Info("silent hosts forgotten")
 	}
