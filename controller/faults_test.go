@@ -207,30 +207,43 @@ func TestOneRuleFits(t *testing.T) {
 	})
 }
 
-// TestBarriers withholds barriers and lets them go in another order: the SYN leaves only after the last.
+// TestBarriers withholds the barriers of two connections and lets them go last first: a SYN leaves only after the last of its own.
 func TestBarriers(t *testing.T) {
 	inLab(t, line, func(l *lab) {
 		for _, sw := range l.path() {
 			sw.Intercept(oftest.HoldBarriers)
 		}
-		v := l.Host("hv1")
-		c := v.Dial(cdnIP, 1935)
-		for _, sw := range []*oftest.Switch{l.Switch("s1"), l.Switch("s2")} { // the viewer's own first: in the wrong order
-			l.after(500 * time.Millisecond)
-			if n := saw(l.Host("hb"), v.IP) + saw(l.Host("hs"), v.IP); n != 0 {
-				l.t.Fatalf("%d segments left before all barriers", n)
+		viewers := []string{"hv1", "hv2"}
+		var conns []*oftest.Conn
+		for _, v := range viewers {
+			conns = append(conns, l.Host(v).Dial(cdnIP, 1935))
+		}
+		backwards := func(n int) (order []int) {
+			for i := range n {
+				order = append(order, n-1-i)
 			}
-			if sw.Held() == 0 {
-				l.t.Error("no barrier was asked for")
+			return order
+		}
+		for _, sw := range []*oftest.Switch{l.Switch("s1"), l.Switch("s2")} { // the viewers' own first: in the wrong order
+			l.after(500 * time.Millisecond)
+			for _, v := range viewers {
+				if n := saw(l.Host("hb"), l.Host(v).IP) + saw(l.Host("hs"), l.Host(v).IP); n != 0 {
+					l.t.Fatalf("%d segments of %s left before all barriers", n, v)
+				}
+			}
+			if n := sw.Held(); n < len(viewers) {
+				l.t.Errorf("%d barriers held back on %v, want one a connection at least", n, sw.DPID())
 			}
 			sw.Intercept(nil)
-			sw.Release(rand.New(rand.NewPCG(1, 2)).Perm)
+			sw.Release(backwards)
 		}
 		l.after(time.Second)
-		if !c.Established() {
-			l.t.Fatalf("not connected\n%s", l.dump())
+		for i, c := range conns {
+			if !c.Established() {
+				l.t.Fatalf("%s is not connected\n%s", viewers[i], l.dump())
+			}
+			l.servedBy(c, viewers[i], "hb")
 		}
-		l.servedBy(c, "hv1", "hb")
 		l.whole()
 	})
 }
