@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// A broadcaster dials the CDN with plain ffmpeg. A peer that takes no publishers refuses it; from then on the controller
-// knows what it is, and sends it to the one that does, on its own edge, which has registered by itself. That one pushes the
-// stream to the CDN and serves the viewers near it; those of the other edge are served by their own peer, which pulls it from
-// the CDN once.
+// A broadcaster dials the CDN with plain ffmpeg. The peer on its own edge takes no publishers and refuses it, and nobody takes it
+// for the stream's; from then on the controller knows what the broadcaster is, and sends it to the one that does, which has
+// registered by itself: on the other edge, farther than the first and than the CDN. That one pushes the stream to the CDN and
+// serves the viewers near it; those of the broadcaster's edge are served by their own peer, which pulls it from the CDN once.
 func TestIngest(t *testing.T) {
 	t.Parallel()
 	f := newLab(t).fabric(15 * time.Millisecond)
 	p1, p2 := f.host("p1", "10.0.0.11", f.edges[0]), f.host("p2", "10.0.0.12", f.edges[1])
-	hb := f.host("hb", "10.0.0.31", f.edges[0])
+	hb := f.host("hb", "10.0.0.31", f.edges[1])
 	var viewers []*host
 	for i := range 4 {
 		viewers = append(viewers, f.host(fmt.Sprintf("v%d", i+1), fmt.Sprintf("10.0.0.%d", 21+i), f.edges[i/2]))
@@ -30,7 +30,7 @@ services:
   - {name: cdn, address: 10.0.0.2, port: 1935}
 peers:
   - {name: p2, address: 10.0.0.12, port: 1935}
-bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is there, and less than two
+bypass: {margin: 25ms} # more than a link: p1 is that much farther from hb than the CDN
 `)
 	f.cdn.nginx("deploy/mininet/cdn.conf")
 	p2.relay("--upstream", "rtmp://10.0.0.2/live", "--publish-allow", "127.0.0.0/8")
@@ -39,6 +39,9 @@ bypass: {margin: 25ms} # more than a link, so that p2 serves hb before p1 is the
 		"-c:v", "libx264", "-preset", "ultrafast", "-f", "flv", cdnURL)
 	if err := refused.wait(patience); err != nil || refused.err == nil {
 		t.Fatalf("p2 takes no publishers, and ffmpeg ended with: %v %v", err, refused.err)
+	}
+	if live := d.list("/v1/streams"); len(live) > 0 {
+		t.Errorf("of a stream that was refused is known: %v", live)
 	}
 	p1.relay("--controller", "http://"+daemonAddress+":9653", "--name", "p1", "--advertise", p1.ip,
 		"--push", "rtmp://10.0.0.2/live", "--ingest")
