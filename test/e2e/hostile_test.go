@@ -13,13 +13,15 @@ import (
 )
 
 // Ten thousand malformed messages on connections that are up, two thousand connections that begin badly, and more half-open
-// ones than are allowed, all of it twice: new connections of hosts are served meanwhile, a well-formed message behind the
-// malformed ones is answered, a new switch is let in, and the second round takes no more memory than the first.
+// ones than are allowed, all of it twice: each malformed message is counted, each new connection of a host is served meanwhile, a
+// well-formed message behind the malformed ones is answered, a new switch is let in, and the second round takes no more memory
+// than the first.
 func TestHostile(t *testing.T) {
 	n := newLab(t).single(1)
 	d := n.daemon(directConfig)
 	d.connected("1")
 	n.hs.accepts(1935, greet)
+	n.hs.accepts(1936, greet) // of which the controller is asked but once
 	await(t, "the service is served", patience, func() bool {
 		_, err := n.viewers[0].served("10.0.0.2:1935", time.Second)
 		return err == nil
@@ -36,7 +38,7 @@ func TestHostile(t *testing.T) {
 		})
 		return d.memory()
 	}
-	visits := n.viewers[0].visit("10.0.0.2:1935", 50*time.Millisecond)
+	visits, others := n.viewers[0].visit("10.0.0.2:1935", 50*time.Millisecond), n.viewers[0].visit("10.0.0.2:1936", 50*time.Millisecond)
 	before := round(1, func() {})
 	after := round(2, func() {
 		late := n.vswitch("s2")
@@ -45,10 +47,10 @@ func TestHostile(t *testing.T) {
 		})
 	})
 	d.connected("2")
-	took := visits.end(t)
-	t.Log("new connections to the service:", took)
-	if took.within(0.9) > 500*time.Millisecond {
-		t.Errorf("new connections to the service took %v, want nine of ten within half a second", took)
+	took, machine := visits.end(t), others.end(t)
+	t.Logf("new connections to the service, %v; past the controller, %v", took, machine)
+	if most := 500 * time.Millisecond; took.within(1) > most+machine.within(1) { // the machine has its own moments
+		t.Errorf("new connections to the service took %v, want each within %v, and what others took", took, most)
 	}
 	if down := d.logged("switch down"); slices.ContainsFunc(down, func(line map[string]any) bool { return line["dpid"] == n.s1.dpid }) {
 		t.Errorf("the first switch went down: %v", down)
@@ -68,15 +70,15 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// molest sends malformed messages over connections that are up, twenty at a time, and wants an echo request answered behind
-// each fifty of them; and it opens connections with what no switch would begin with.
+// molest sends malformed messages over connections that are up, twenty at a time, and wants each counted and an echo request
+// answered behind each fifty of them; and it opens connections with what no switch would begin with.
 func (d *daemon) molest(t *testing.T, messages, connections int, seed uint64) {
 	t.Helper()
 	const rogues = 20
 	var all sync.WaitGroup
 	for i := range uint64(rogues) {
 		all.Go(func() {
-			if err := d.babble(rand.New(rand.NewPCG(seed, i)), ofproto.DPID(0xbad<<32|i), messages/rogues); err != nil {
+			if err := d.babble(t, rand.New(rand.NewPCG(seed, i)), ofproto.DPID(0xbad<<32|i), messages/rogues); err != nil {
 				t.Errorf("rogue %d: %v", i, err)
 			}
 		})
@@ -101,8 +103,9 @@ func (d *daemon) molest(t *testing.T, messages, connections int, seed uint64) {
 	all.Wait()
 }
 
-// babble is a switch that connects well and then sends nonsense, all of it framed.
-func (d *daemon) babble(r *rand.Rand, id ofproto.DPID, messages int) error {
+// babble is a switch that connects well and then sends nonsense, all of it framed: so many malformed messages, and what among it
+// happens to be well-formed.
+func (d *daemon) babble(t *testing.T, r *rand.Rand, id ofproto.DPID, messages int) error {
 	c, err := d.rogue()
 	if err != nil {
 		return err
@@ -112,17 +115,37 @@ func (d *daemon) babble(r *rand.Rand, id ofproto.DPID, messages int) error {
 		return err
 	}
 	kinds := samples()
-	for i := range messages {
-		if _, err := c.Write(garble(r, kinds[r.IntN(len(kinds))])); err != nil {
+	for i := 0; i < messages; {
+		frame := garble(r, kinds[r.IntN(len(kinds))])
+		if _, err := c.Write(frame); err != nil {
 			return fmt.Errorf("after %d messages: %w", i, err)
 		}
-		if i%50 == 49 {
+		if !malformed(frame) {
+			continue
+		}
+		if i++; i%50 == 0 {
 			if err := c.echo(uint32(0xec0<<16 | i)); err != nil {
 				return fmt.Errorf("after %d messages: %w", i, err)
 			}
 		}
 	}
+	counter, counted := fmt.Sprintf("ofctl_malformed_messages_total{dpid=%q}", id), ""
+	if !poll(5*time.Second, func() bool { // packets may be dealt with behind the echo
+		counted, _ = d.metric(t, counter)
+		return counted == fmt.Sprint(messages)
+	}) {
+		return fmt.Errorf("%s malformed messages are counted, want %d", counted, messages)
+	}
 	return nil
+}
+
+// malformed reports whether a message cannot be decoded. Of a packet-in that is asked of its body alone.
+func malformed(frame []byte) bool {
+	if ofproto.Type(frame[1]) == ofproto.TypePacketIn {
+		return new(ofproto.PacketIn).DecodeBody(frame[ofproto.HeaderLen:]) != nil
+	}
+	_, _, err := ofproto.Decode(frame)
+	return err != nil
 }
 
 // halfOpen opens connections that say nothing, or begin a message and do not end it, goes on opening more of them while do

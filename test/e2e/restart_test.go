@@ -79,20 +79,9 @@ func TestKillUnseen(t *testing.T) {
 func TestSwitchRestartTimely(t *testing.T) {
 	n, d, w := ticking(t, 1)
 	before := n.wished()
-	down := time.Now()
-	_ = n.vswitchd.stop(syscall.SIGKILL)
-	d.connected("0")
-	n.startVswitchd()
-	d.connected("1")
-	up := time.Now()
-	await(t, "the stream goes on", patience, func() bool { _, ok := w.since(up); return ok })
-	at, _ := w.since(up)
-	away, took := up.Sub(down).Round(time.Millisecond), at.Sub(up).Round(time.Millisecond)
-	if took > max(2*time.Second, retry(away)) {
-		t.Errorf("the switch was away for %v; the stream went on %v after it was back", away, took)
-	} else {
-		t.Logf("switch away for %v; the stream went on %v later", away, took)
-	}
+	n.restartsTimely(d, func(up time.Time) func() bool {
+		return func() bool { _, ok := w.since(up); return ok }
+	})
 	if after := n.wished(); len(before) < 7 || !slices.Equal(after, before) {
 		t.Errorf("rules before:\n%v\nafter:\n%v", before, after)
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A switch that is restarted has lost its table. Its rules are back with its connection, and a stream goes on.
+// A switch that is restarted has lost its table. Its rules are back with its connection, and a stream goes on within two seconds.
 func TestSwitchRestart(t *testing.T) {
 	t.Parallel()
 	n := newLab(t).single(1)
@@ -23,19 +23,44 @@ func TestSwitchRestart(t *testing.T) {
 	v := n.viewers[0].watch(cdnURL)
 	v.plays(30)
 
-	down := time.Now()
-	_ = n.vswitchd.stop(syscall.SIGTERM)
-	d.connected("0")
-	n.startVswitchd()
-	d.connected("1")
-	away := time.Since(down)
-	awaitSeen(t, "the session's rules are back", 2*time.Second, func() (any, bool) {
-		there, back := n.redirects(n.viewers[0])
-		return append(there, back...), len(there) == 1 && len(back) == 1
+	n.restartsTimely(d, func(time.Time) func() bool {
+		awaitSeen(t, "the session's rules are back", onward, func() (any, bool) {
+			there, back := n.redirects(n.viewers[0])
+			return append(there, back...), len(there) == 1 && len(back) == 1
+		})
+		had := len(v.frames())
+		return func() bool { return len(v.frames()) > had }
 	})
-	had := len(v.frames())
-	await(t, "the stream goes on", max(4*time.Second, retry(away)), func() bool { return len(v.frames()) > had })
 	v.sawAll(p.finish(2 * time.Second))
+}
+
+// onward is how soon a stream goes on once its switch is connected again.
+const onward = 2 * time.Second
+
+// restartsTimely restarts the switches and wants the stream to go on in time from the moment of their connection, as goesOn, told
+// that moment, has it. TCP doubles its pauses while a way is cut, and may leave it untried for as long again as it was: a restart
+// that took so long that a stream could not go on in time tells nothing, and is done again.
+func (n *network) restartsTimely(d *daemon, goesOn func(up time.Time) func() bool) {
+	n.t.Helper()
+	for try := 1; ; try++ {
+		down := time.Now()
+		_ = n.vswitchd.stop(syscall.SIGKILL)
+		d.connected("0")
+		n.startVswitchd()
+		d.connected("1")
+		up := time.Now()
+		away := up.Sub(down)
+		await(n.t, "the stream goes on", patience, goesOn(up))
+		took := time.Since(up)
+		n.t.Logf("switch away for %v; the stream went on %v later", away.Round(time.Millisecond), took.Round(time.Millisecond))
+		switch {
+		case took <= onward:
+			return
+		case try == 3 || retry(away) <= onward:
+			n.t.Errorf("the stream went on %v after the switch was back, want %v", took, onward)
+			return
+		}
+	}
 }
 
 // In a ring of switches a broadcast reaches every host once, and a cut link is routed around.
@@ -121,20 +146,32 @@ func TestHostMoves(t *testing.T) {
 	}
 }
 
-// A second switch that claims the datapath id of one that is connected and alive is refused, and the first does not notice.
+// A second switch that claims the datapath id of one that is connected and alive is refused, and the first does not notice: its
+// hosts go on finding each other, each pair for the first time, which takes the controller.
 func TestSameDatapathID(t *testing.T) {
-	n := newLab(t).single(1)
+	n := newLab(t).single(8)
 	d := n.daemon(directConfig)
 	d.connected("1")
-	n.viewers[0].mustPing(n.hb)
-	var impostor *vswitch
-	lost := n.viewers[0].pingsWhile(n.hb, 4*time.Second, func() {
-		impostor = n.vswitch("s2")
-		n.vsctl("set", "bridge", impostor.name, "other_config:datapath-id="+n.s1.dpid)
-		await(t, "the impostor is refused", patience, func() bool { return len(d.logged("switch refused")) > 0 })
-	})
-	if lost > 0 {
-		t.Errorf("it cost the first switch's hosts %v of pings", lost)
+	hosts := append([]*host{n.hb, n.hs}, n.viewers...)
+	asked := d.packetIns(t, n.s1)
+	impostor, pairs := (*vswitch)(nil), 0
+	for i, from := range hosts {
+		if i == 2 {
+			impostor = n.vswitch("s2")
+			n.vsctl("set", "bridge", impostor.name, "other_config:datapath-id="+n.s1.dpid)
+		}
+		for _, to := range hosts[i+1:] {
+			if err := from.pings(to, 1); err != nil {
+				t.Errorf("%s does not reach %s: %v", from.name, to.name, err)
+			}
+			pairs++
+		}
+		if i == 2 {
+			await(t, "the impostor is refused", patience, func() bool { return len(d.logged("switch refused")) > 0 })
+		}
+	}
+	if asked = d.packetIns(t, n.s1) - asked; asked < 2*pairs {
+		t.Errorf("%d packets of %d new pairs came to the controller", asked, pairs)
 	}
 	if up := d.logged("switch down"); len(up) > 1 || len(up) == 1 && up[0]["dpid"] == n.s1.dpid {
 		t.Errorf("the first switch went down: %v", up)
