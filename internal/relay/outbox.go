@@ -52,6 +52,7 @@ func (o *outbox) release() {
 		return // it is too large to be kept
 	}
 	clear(o.entries[:cap(o.entries)])
+	clear(o.bufs) // if a connection has failed, some are left
 	o.entries, o.bufs, o.sends = o.entries[:0], nil, o.sends[:0]
 	outboxes.Put(o)
 }
