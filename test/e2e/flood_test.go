@@ -62,19 +62,21 @@ func TestFlood(t *testing.T) {
 			flood := flooder.flood(t, round.frame)
 			time.Sleep(200 * time.Millisecond)
 			for try := 1; ; try++ {
+				late := sleep()
 				decided, passed := viewer.visit("10.0.0.2:1935", 100*time.Millisecond), viewer.visit("10.0.0.2:1936", 100*time.Millisecond)
 				time.Sleep(2500 * time.Millisecond)
-				took, machine := decided.end(t), passed.end(t)
-				t.Logf("new connections to the service, %v; past the controller, %v", took, machine)
+				took, machine, lag := decided.end(t), passed.end(t), late.end()
+				t.Logf("new connections to the service, %v; past the controller, %v; the machine was late by %v at most", took, machine, lag)
 				const most = 100 * time.Millisecond
 				// The machine may be busy otherwise, as the connections show of which the controller is not asked.
 				if took.within(1) <= most+machine.within(1) {
 					break
 				}
-				if try == 3 {
+				if lag < busy || try == 3 {
 					t.Errorf("new connections to the service took %v, want each within %v, and what others took", took, most)
 					break
 				}
+				t.Logf("tried again: a machine that is %v late was busy with something else", lag)
 			}
 			sent := flood()
 			heard = d.packetIns(t, n.s1) - heard
@@ -89,6 +91,9 @@ func TestFlood(t *testing.T) {
 		t.Errorf("the daemon takes %s of memory", mib(after))
 	}
 }
+
+// busy is how late a machine wakes a program when what it did meanwhile tells nothing of the program.
+const busy = 50 * time.Millisecond
 
 // packetIns is how many packets a switch has sent to the daemon.
 func (d *daemon) packetIns(t *testing.T, s *vswitch) int {

@@ -169,3 +169,34 @@ func (p *process) memory() int {
 }
 
 func mib(bytes int) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
+
+// A sleeper measures how late the machine wakes a program that sleeps, at worst, until end.
+type sleeper struct {
+	stop chan struct{}
+	most chan time.Duration
+}
+
+// sleep begins to measure it.
+func sleep() sleeper {
+	l := sleeper{make(chan struct{}), make(chan time.Duration)}
+	go func() {
+		const nap = 5 * time.Millisecond
+		var most time.Duration
+		for {
+			begin := time.Now()
+			select {
+			case <-l.stop:
+				l.most <- most
+				return
+			case <-time.After(nap):
+				most = max(most, time.Since(begin)-nap)
+			}
+		}
+	}()
+	return l
+}
+
+func (l sleeper) end() time.Duration {
+	close(l.stop)
+	return <-l.most
+}
