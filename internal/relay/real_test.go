@@ -60,10 +60,14 @@ func TestRealPrograms(t *testing.T) {
 	for start < len(sent) && sent[start] != got[0] {
 		start++
 	}
-	for i, g := range got[:min(len(got), 300)] { // ten seconds; on a machine that is busy with players who lags must skip in the end
+	const skips = "ofctl_relay_skipped_messages_total"
+	if metric(t, ingest, skips)+metric(t, edge, skips) > 0 { // on a machine that is busy with players who lags must skip in the end
+		got = got[:min(len(got), 300)] // ten seconds
+	}
+	for i, g := range got {
 		if start+i < len(sent) && sent[start+i] != g {
 			t.Fatalf("frame %d at the edge is not the one that was published; skipped %v at the ingest, %v at the edge", i,
-				metric(t, ingest, "ofctl_relay_skipped_messages_total"), metric(t, edge, "ofctl_relay_skipped_messages_total"))
+				metric(t, ingest, skips), metric(t, edge, skips))
 		}
 	}
 	near.check(t)
