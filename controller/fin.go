@@ -87,18 +87,11 @@ func (s *session) edgeIs(d *datapath) bool {
 // finish ends a session whose connection was closed. Its source is remembered for a while: where only one end has closed,
 // the other may still have something to say.
 func (s *session) finish() {
-	s.mu.Lock()
-	if s.state != active && s.state != parked {
-		s.mu.Unlock()
+	plan, ok := s.rest(finished)
+	if !ok {
 		return
 	}
-	plan := s.plan
-	s.setState(finished)
-	s.unseat()
-	s.retract()
-	s.since = momentOf(time.Now())
-	s.mu.Unlock()
-	s.c.withdraw(plan)
+	s.clear(plan, func(flow.Rule) bool { return true })
 	s.c.metrics.ends.WithLabelValues("finished").Inc()
 	s.c.diary.note(s, "session ended", logrus.Fields{"why": "finished: FIN or RST seen"})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 	"github.com/ofctl-live/ofctl-live/policies/direct"
@@ -154,6 +155,34 @@ func TestLastWords(t *testing.T) {
 				l.t.Errorf("the end that closed first is in state %v, %d acknowledgements\n%s", first.State(), n, l.dump())
 			}
 			l.gone()
+		})
+	}
+}
+
+// TestBackMeanwhile has a packet bring a session back while its rules are still being removed, as both its ends have been silent
+// or one of them has closed: the rules are there in the end.
+func TestBackMeanwhile(t *testing.T) {
+	for _, why := range []sessionState{parked, finished} {
+		inLab(t, line, func(l *lab) {
+			v := l.watch("hv1")
+			l.servedBy(v, "hv1", "hb")
+			s, _ := l.c.sessions.Load(l.session(l.Host("hv1")).Tuple)
+			rules := l.sessionRules()
+			plan, _ := s.rest(why)
+			next, err := steer.Session(&s.Session, l.c.Topology(), l.c.idleSeconds())
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			s.mu.Lock()
+			s.setState(pending)
+			s.mu.Unlock()
+			s.install(next, nil) // as the packet does
+			s.clear(plan, func(flow.Rule) bool { return true })
+			l.after(time.Second)
+			if n := l.sessionRules(); n != rules {
+				l.t.Errorf("%v: %d rules, want %d\n%s", why, n, rules, l.dump())
+			}
+			l.servedBy(v, "hv1", "hb")
 		})
 	}
 }

@@ -127,6 +127,15 @@ func (m *metrics) carried(source string, bytes uint64) {
 	m.bytes.WithLabelValues(source).Add(float64(bytes))
 }
 
+// reset counts a session of a source that was ended from outside.
+func (m *metrics) reset(source string) {
+	m.ends.WithLabelValues("reset").Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sources[source] = struct{}{}
+	m.resets.WithLabelValues(source).Inc()
+}
+
 func newMetrics(reg prometheus.Registerer) *metrics {
 	opts := func(name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: "ofctl", Name: name, Help: help}

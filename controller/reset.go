@@ -68,8 +68,7 @@ func (s *session) reset(why string) bool {
 	s.held = nil
 	s.mu.Unlock()
 	s.c.withdraw(plan)
-	s.c.metrics.resets.WithLabelValues(s.Source.Name).Inc()
-	s.c.metrics.ends.WithLabelValues("reset").Inc()
+	s.c.metrics.reset(s.Source.Name)
 	s.c.diary.note(s, "session reset", logrus.Fields{"why": why})
 	s.provoke(resetTries)
 	return true

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
@@ -155,6 +157,31 @@ func TestMigrationIsGivenUp(t *testing.T) {
 		l.after(time.Minute)
 		if n := standing(); n != 3 {
 			l.t.Errorf("%d connections stand, want the three that did", n)
+		}
+	})
+}
+
+// TestResetOfFormerPeer ends the session of a paused viewer who dialled a peer that has left, and of which nothing is kept any
+// more: the series that counts it is not kept for ever either.
+func TestResetOfFormerPeer(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.Host("hv1").Dial(peerIP, 1935)
+		l.after(time.Second)
+		s := l.c.Settings()
+		s.Peers = nil
+		l.c.Set(s)
+		l.after(4 * time.Minute)
+		series := func() int { return testutil.CollectAndCount(l.c.metrics.resets) }
+		if n := series(); n != 0 || l.session(l.Host("hv1")).State != "parked" {
+			l.t.Fatalf("%d series before", n)
+		}
+		l.c.Migrate(func(stream.Tuple) (string, bool) { return "it moves", true }, time.Millisecond, nil)
+		if n := series(); n != 1 {
+			l.t.Errorf("%d series as it is reset, want 1", n)
+		}
+		l.after(2 * l.c.o.AuditInterval)
+		if n := series(); n != 0 {
+			l.t.Errorf("%d series long after", n)
 		}
 	})
 }

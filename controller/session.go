@@ -343,20 +343,33 @@ func (s *session) forget(why string) {
 // park notes that a silent session's rules are gone, all but the one that does not expire. It keeps its source: a paused
 // player may wake after an hour.
 func (s *session) park() {
-	s.mu.Lock()
-	if s.state != active {
-		s.mu.Unlock()
+	plan, ok := s.rest(parked)
+	if !ok {
 		return
 	}
-	plan := s.plan
-	s.setState(parked)
+	s.clear(plan, func(r flow.Rule) bool { return r.Idle != steer.WayBackIdle })
+	s.c.metrics.ends.WithLabelValues("idle").Inc()
+	s.c.diary.note(s, "session parked", nil)
+}
+
+// rest has a session give up its place, and returns the plan whose rules go with it.
+func (s *session) rest(next sessionState) (plan steer.Plan, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != active && (s.state != parked || next != finished) {
+		return plan, false
+	}
+	s.setState(next)
 	s.unseat()
 	s.retract()
 	s.since = momentOf(time.Now())
-	s.mu.Unlock()
-	s.c.withdrawWhere(plan, func(r flow.Rule) bool { return r.Idle != steer.WayBackIdle })
-	s.c.metrics.ends.WithLabelValues("idle").Inc()
-	s.c.diary.note(s, "session parked", nil)
+	return s.plan, true
+}
+
+// clear removes the rules of a session that rests, unless a packet has brought it back meanwhile.
+func (s *session) clear(plan steer.Plan, which func(flow.Rule) bool) {
+	s.c.withdrawWhere(plan, which)
+	s.makeGood(plan)
 }
 
 // setState keeps the gauge true. Under mu.
