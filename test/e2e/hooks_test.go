@@ -18,7 +18,7 @@ http: 0.0.0.0:9653
 services:
   - {name: cdn, address: 10.0.0.2, port: 1935}
 peers:
-  - {name: hb-relay, address: 10.0.0.1, port: 1935, max_viewers: 20}
+  - {name: hb-relay, address: 10.0.0.1, port: 1935, max_viewers: 60} # the copies that the CDN and edge have from it are room taken
   - {name: edge, address: 10.0.0.9, port: 1935, max_viewers: 20}
 bypass: {strategy: least-loaded, margin: 100ms}
 `)
