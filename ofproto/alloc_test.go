@@ -3,6 +3,7 @@ package ofproto
 import (
 	"bytes"
 	"io"
+	"slices"
 	"testing"
 	"time"
 )
@@ -97,6 +98,21 @@ func BenchmarkAppendPacketOut(b *testing.B) {
 
 func BenchmarkDecodeFlowMod(b *testing.B) {
 	frame, err := Append(nil, 1, exampleFlowMod)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := Decode(frame); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecodeFlowStats decodes a reply of 400 rules of sessions, as large as replies become.
+func BenchmarkDecodeFlowStats(b *testing.B) {
+	entry := FlowStat{Match: MatchAll, Actions: []Action{SetDLDst{}, SetNWDst{}, Output{Port: 3}}}
+	frame, err := Append(nil, 1, &StatsReply{Body: FlowStats(slices.Repeat([]FlowStat{entry}, 400))})
 	if err != nil {
 		b.Fatal(err)
 	}

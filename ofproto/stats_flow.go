@@ -99,7 +99,7 @@ func (s FlowStats) appendTo(dst []byte) ([]byte, error) {
 }
 
 func flowStats(body []byte) (FlowStats, error) {
-	s := FlowStats{}
+	s := make(FlowStats, 0, max(0, len(body)-statsHeaderLen)/flowStatLen)
 	for at := statsHeaderLen; at < len(body); {
 		left := len(body) - at
 		if left < flowStatLen {

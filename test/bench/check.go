@@ -78,6 +78,8 @@ func newPairRules(all []slot) pairRules {
 
 func (pairRules) hot(w ofproto.Wildcards) bool { return w&(ofproto.WildDLSrc|ofproto.WildDLDst) == 0 }
 
+func (pairRules) lasting() bool { return false } // they expire soon
+
 func (r pairRules) slotOf(m *ofproto.FlowMod) *slot { return r[pair{m.Match.DLSrc, m.Match.DLDst}] }
 
 func (pairRules) checkRule(m *ofproto.FlowMod, s *slot) error {

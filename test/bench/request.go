@@ -20,6 +20,7 @@ const (
 const (
 	frameAt    = ofproto.HeaderLen + 10 // of a PACKET_IN's frame
 	bufferAt   = ofproto.HeaderLen      // of a PACKET_IN's and a PACKET_OUT's buffer id
+	modCommand = ofproto.HeaderLen + 48 // of a FLOW_MOD's command
 	modBuffer  = ofproto.HeaderLen + 56 // of a FLOW_MOD's buffer id
 	actionsAt  = ofproto.HeaderLen + 8  // of a PACKET_OUT's actions
 	seqAt      = 14 + 20 + 4            // of the TCP sequence number in a frame

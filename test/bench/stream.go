@@ -79,6 +79,8 @@ func (sessionRules) hot(w ofproto.Wildcards) bool {
 	return w&(ofproto.WildInPort|ofproto.WildTPSrc) == 0
 }
 
+func (sessionRules) lasting() bool { return true }
+
 func (r sessionRules) slotOf(m *ofproto.FlowMod) *slot {
 	if s := r[viewerEnd{m.Match.NWSrc, m.Match.TPSrc}]; s != nil {
 		return s

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +108,70 @@ func TestStreamLoop(t *testing.T) {
 	r := stream(t, &redirector{peer: *peerOf(0)}, n)
 	if r.bad() != "" || r.Responses != n || r.FlowMods != 2*n || r.Lost+r.Unmatched > 0 || r.P50 <= 0 {
 		t.Errorf("%q: %+v", r.bad(), r)
+	}
+}
+
+// TestStreamSwitchTellsOfItsRules asks a switch for its table after the load: a controller that finds rules missing sends them
+// again.
+func TestStreamSwitchTellsOfItsRules(t *testing.T) {
+	all := streamSlots(0, 600)
+	near, far := net.Pipe()
+	defer near.Close()
+	s := &simSwitch{rules: newSessionRules(all), load: idle{}, slots: all, conn: near, sim: near}
+	c := &redirector{peer: *peerOf(0)}
+	want := make(map[ofproto.Match]*ofproto.FlowMod)
+	for i := range all {
+		var p packet.Peeked
+		if err := packet.Peek(all[i].request[frameAt:], &p); err != nil {
+			t.Fatal(err)
+		}
+		there, back, _ := c.rules(&ofproto.PacketIn{InPort: all[i].from.port}, &p)
+		for j, m := range []*ofproto.FlowMod{there, back} {
+			m.Cookie, m.IdleTimeout, m.HardTimeout = uint64(i), uint16(180+j), 7
+			want[m.Match] = m
+			b, err := ofproto.Append(nil, 5, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.handle(b)
+		}
+	}
+	go func() {
+		defer near.Close()
+		b, _ := ofproto.Append(nil, 77, &ofproto.StatsRequest{Body: ofproto.FlowStatsRequest{Match: ofproto.MatchAll}})
+		s.handle(b)
+	}()
+	conn := ofproto.NewConn(far, ofproto.ConnOptions{})
+	for more := true; more; {
+		frames, err := conn.ReadBatch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range frames {
+			h, m, err := ofproto.Decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reply, ok := m.(*ofproto.StatsReply)
+			if !ok { // the question, for the simulated switch to answer for the rest
+				more = false
+				break
+			}
+			if h.XID != 77 || reply.Flags != ofproto.StatsMore {
+				t.Fatalf("%v %v", h, reply.Flags)
+			}
+			for _, e := range reply.Body.(ofproto.FlowStats) {
+				m := want[e.Match]
+				if m == nil || e.Cookie != m.Cookie || e.Priority != m.Priority || e.IdleTimeout != m.IdleTimeout ||
+					e.HardTimeout != m.HardTimeout || !slices.EqualFunc(e.Actions, m.Actions, ofproto.SameAction) {
+					t.Fatalf("%+v, want %+v", e, m)
+				}
+				delete(want, e.Match)
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("%d of %d rules are not told of", len(want), 2*len(all))
 	}
 }
 

@@ -27,6 +27,7 @@ type simSwitch struct {
 	mu    sync.Mutex // guards what follows; the reader holds it from the first message of a read to the last
 	load  load
 	slots []slot
+	kept  kept   // if the rules are lasting
 	out   []byte // messages to be sent when all messages of a read are handled
 }
 
@@ -39,6 +40,7 @@ type load interface {
 // rules tells which rules are part of the load, and whom they are for.
 type rules interface {
 	hot(ofproto.Wildcards) bool      // whether a rule that ignores these fields is part of the load
+	lasting() bool                   // whether the controller counts on them, and asks whether they are still there
 	slotOf(m *ofproto.FlowMod) *slot // a slot whose packets it is for, nil for none
 	checkRule(*ofproto.FlowMod, *slot) error
 }
@@ -166,6 +168,9 @@ func (s *simSwitch) handle(message []byte) {
 		if n := s.counts.flowMods.Add(1); n%sampleMods == 1 {
 			s.sampleFlowMod(message)
 		}
+		if s.rules.lasting() && ofproto.FlowModCommand(binary.BigEndian.Uint16(message[modCommand:])) == ofproto.FlowAdd {
+			s.kept.add(message)
+		}
 		if id, ok := responseID(message); ok {
 			s.load.answer(id, message)
 		}
@@ -174,8 +179,19 @@ func (s *simSwitch) handle(message []byte) {
 		if id, ok := responseID(message); ok && s.load.answer(id, message) {
 			return
 		}
+	case ofproto.TypeStatsRequest:
+		s.tellKept(message)
 	}
 	_, _ = s.sim.Write(message)
+}
+
+// tellKept answers a question for flow entries with those of the load. The others are to be told next. The caller holds mu.
+func (s *simSwitch) tellKept(request []byte) {
+	if ofproto.StatsKind(binary.BigEndian.Uint16(request[ofproto.HeaderLen:])) != ofproto.StatsFlow {
+		return
+	}
+	s.out = s.kept.appendReplies(s.out, request[4:8])
+	_ = s.flush() // whoever reads is told of a broken connection
 }
 
 // flush sends what has come together in out. The caller holds mu.
