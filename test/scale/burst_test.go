@@ -52,12 +52,14 @@ func TestBurst(t *testing.T) {
 		return
 	}
 	d, dir := burstNetwork(t)
+	ours := "tcp:" + *d.openflow.Load()
+	other := startOther(t)
 	var ratios []float64
 	for n := range bursts {
 		before := d.metric("ofctl_decisions_total")
-		ours, switchs := d.cpu(), switchTime(t, dir)
+		daemons, switchs := d.cpu(), switchTime(t, dir)
 		decided := dialAll(t, n)
-		ours, switchs = d.cpu()-ours, switchTime(t, dir)-switchs
+		daemons, switchs = d.cpu()-daemons, switchTime(t, dir)-switchs
 		time.Sleep(time.Second) // until the switch has the rules that copy nothing any more
 		if got := d.metric("ofctl_decisions_total"); got != before+crowd {
 			t.Errorf("%v connections were decided, want %d", got-before, crowd)
@@ -69,14 +71,26 @@ func TestBurst(t *testing.T) {
 		a, b := quantile(decided, 0.99), quantile(installed, 0.99)
 		t.Logf("%d dialled within a second: p50 %v, p99 %v, most %v; with the rules installed p50 %v, p99 %v, most %v", crowd,
 			quantile(decided, 0.5), a, quantile(decided, 1), quantile(installed, 0.5), b, quantile(installed, 1))
-		t.Logf("processor for each decided: the switch's %v, the daemon's %v", switchs/crowd, ours/crowd)
+		t.Logf("processor for each decided: the switch's %v, the daemon's %v", switchs/crowd, daemons/crowd)
 		ratios = append(ratios, float64(a)/float64(b))
-		// The switch tells of thousands of rules that expire: not while the next are dialling.
+		// What ends the sessions keeps the switch busy, also once the daemon has heard of it: not while the next are dialling.
 		d.reaches("the burst's sessions have ended", 30*time.Second, "ofctl_sessions", 0)
+		await(t, "their rules have gone", 30*time.Second, func() bool { return sessionRules(t, dir) == 0 })
+		if other != "" {
+			control(t, dir, other)
+			greet(t)
+			before := switchTime(t, dir)
+			took := dialAll(t, bursts+n) // from ports that no rule is for
+			t.Logf("through ovs-testcontroller: p50 %v, p99 %v, most %v; processor for each, the switch's %v",
+				quantile(took, 0.5), quantile(took, 0.99), quantile(took, 1), (switchTime(t, dir)-before)/crowd)
+			control(t, dir, ours)
+			d.reaches("the switch is back", 20*time.Second, "ofctl_switches_connected", 1)
+			d.reaches("the peers are healthy", 20*time.Second, "ofctl_peer_up", float64(len(burstPeers)))
+			greet(t)
+		}
 	}
 	// Which is told and not asserted: where the machine is busy, the ratio is that of two moments.
 	t.Logf("p99 x %.2f at the median of %d bursts: %.2f", median(ratios), bursts, ratios)
-	otherBursts(t, dir)
 }
 
 // burstNetwork makes the network and starts what runs in it; dir is where the switch has its sockets.
@@ -103,12 +117,16 @@ func burstNetwork(t *testing.T) (d *daemon, dir string) {
 		within(t, name, func() error { return swallow(burstService.Port()) })
 	}
 	d = startDaemon(t, config+"bypass: {strategy: least-loaded}\n")
-	set := exec.Command("ovs-vsctl", "--db=unix:"+filepath.Join(dir, "db.sock"), "set-controller", "s1", "tcp:"+*d.openflow.Load())
-	if out, err := set.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	control(t, dir, "tcp:"+*d.openflow.Load())
 	d.reaches("the peers are healthy", 20*time.Second, "ofctl_peer_up", float64(len(burstPeers)))
-	for i := range burstViewers { // so that all know where the service is
+	greet(t)
+	return d, dir
+}
+
+// greet has each viewer connect to the service once, so that the controller knows where everybody is.
+func greet(t *testing.T) {
+	t.Helper()
+	for i := range burstViewers {
 		within(t, fmt.Sprintf("v%d", i+1), func() error {
 			c, err := net.DialTimeout("tcp", burstService.String(), 20*time.Second)
 			if err == nil {
@@ -117,7 +135,6 @@ func burstNetwork(t *testing.T) (d *daemon, dir string) {
 			return err
 		})
 	}
-	return d, dir
 }
 
 // switchTime is how much processor time the switch has used.

@@ -4,18 +4,21 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 )
 
-// otherBursts has the crowd dial through Debian's ovs-testcontroller, a learning switch in C that does the least that can be
-// done for a new connection: a rule each way by its addresses and ports. It tells what of a connect's delay is Open vSwitch's own.
-// Its bursts are from ports that no rule is for.
-func otherBursts(t *testing.T, dir string) {
+// startOther starts Debian's ovs-testcontroller, a learning switch in C that does the least that can be done for a new connection:
+// a rule each way by its addresses and ports. It tells what of a connect's delay is Open vSwitch's own. The target is what a switch
+// is told to connect to, empty where there is no such program.
+func startOther(t *testing.T) (target string) {
+	t.Helper()
 	program, err := exec.LookPath("ovs-testcontroller")
 	if err != nil {
 		t.Log("SKIPPED: no ovs-testcontroller to compare with")
-		return
+		return ""
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,21 +30,37 @@ func otherBursts(t *testing.T, dir string) {
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+	t.Cleanup(func() { _ = other.Process.Kill(); _ = other.Wait() })
+	return "tcp:127.0.0.1:" + port
+}
+
+// control gives the switch another controller, and nothing of the one before.
+func control(t *testing.T, dir, target string) {
+	t.Helper()
+	db := "--db=unix:" + filepath.Join(dir, "db.sock")
 	for _, args := range [][]string{
-		{"ovs-vsctl", "--db=unix:" + filepath.Join(dir, "db.sock"), "set-controller", "s1", "tcp:127.0.0.1:" + port},
+		{"ovs-vsctl", db, "del-controller", "s1"},
 		{"ovs-ofctl", "-O", "OpenFlow10", "del-flows", filepath.Join(dir, "s1.mgmt")},
+		{"ovs-vsctl", db, "set-controller", "s1", target},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
 	}
-	time.Sleep(3 * time.Second) // the switch's next try to connect
-	dialAll(t, bursts)          // it learns where everybody is
-	for n := range bursts {
-		before := switchTime(t, dir)
-		took := dialAll(t, bursts+1+n)
-		t.Logf("through ovs-testcontroller: p50 %v, p99 %v, most %v; processor for each, the switch's %v",
-			quantile(took, 0.5), quantile(took, 0.99), quantile(took, 1), (switchTime(t, dir)-before)/crowd)
+	time.Sleep(time.Second) // until the switch has connected, and looked through the thousands of flows that were there
+}
+
+var flowCount = regexp.MustCompile(`flow_count=(\d+)`)
+
+// sessionRules is how many rules of sessions the switch has, by their cookie.
+func sessionRules(t *testing.T, dir string) int {
+	t.Helper()
+	out, err := exec.Command("ovs-ofctl", "-O", "OpenFlow10", "dump-aggregate", filepath.Join(dir, "s1.mgmt"),
+		"cookie=0x0f1e070000000000/0xffffff0000000000").CombinedOutput()
+	found := flowCount.FindSubmatch(out)
+	if err != nil || found == nil {
+		t.Fatalf("ovs-ofctl dump-aggregate: %v\n%s", err, out)
 	}
+	n, _ := strconv.Atoi(string(found[1])) // it is digits
+	return n
 }
