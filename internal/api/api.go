@@ -19,6 +19,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,7 +110,13 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, o.Metrics.count(pattern, h)) }
 	read := func(pattern string, get func() any) {
-		handle("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, get()) })
+		handle("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
+			if _, err := arguments(r); err != nil {
+				fail(w, err)
+				return
+			}
+			reply(w, http.StatusOK, get())
+		})
 	}
 
 	handle("GET /{$}", page(o.Version))
@@ -230,7 +237,7 @@ func arguments(r *http.Request, known ...string) (url.Values, error) {
 	}
 	for name := range args {
 		if !slices.Contains(known, name) {
-			return nil, Refuse(ErrInvalid, "unknown argument %q; known: %s", name, strings.Join(known, ", "))
+			return nil, Refuse(ErrInvalid, "unknown argument %q; known: %s", name, cmp.Or(strings.Join(known, ", "), "none"))
 		}
 	}
 	return args, nil
@@ -239,6 +246,10 @@ func arguments(r *http.Request, known ...string) (url.Values, error) {
 func (o *Options) putPeer(w http.ResponseWriter, r *http.Request) {
 	var reg Registration
 	if !body(w, r, &reg) {
+		return
+	}
+	if _, err := arguments(r); err != nil {
+		fail(w, err)
 		return
 	}
 	ttl, err := o.Registry.Register(r.PathValue("name"), reg)
@@ -258,7 +269,11 @@ func (o *Options) deletePeer(w http.ResponseWriter, r *http.Request) {
 }
 
 func (o *Options) getUpstream(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q, err := arguments(r, "app", "key", "relay", "than", "wait")
+	if err != nil {
+		fail(w, err)
+		return
+	}
 	if q.Get("app") == "" || q.Get("key") == "" || q.Get("relay") == "" {
 		problem(w, http.StatusBadRequest, "want ?app=APP&key=KEY&relay=NAME")
 		return

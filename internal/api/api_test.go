@@ -210,6 +210,9 @@ func TestProblems(t *testing.T) {
 		{"PUT", "/v1/peers/a", `{"streams":[{"from":"hs"}]}`, 400, "not an ip:port"},
 		{"DELETE", "/v1/peers/none", ``, 404, `peer "none"`},
 		{"GET", "/v1/upstream?app=live", ``, 400, "want ?app"},
+		{"GET", "/v1/upstream?app=live&key=a&relay=r&thn=10.0.0.2:1935", ``, 400, `unknown argument "thn"; known: app, key, relay, than, wait`},
+		{"PUT", "/v1/peers/a?draining=true", `{}`, 400, `unknown argument "draining"; known: none`},
+		{"GET", "/v1/sessions?policy=direct", ``, 400, `unknown argument "policy"; known: none`},
 		{"GET", "/nowhere", ``, 404, "no such path: /nowhere"},
 	}
 	for _, tt := range tests {
