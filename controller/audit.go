@@ -10,7 +10,7 @@ import (
 func (c *Controller) audit(now time.Time, due func(*datapath) bool) {
 	for _, d := range c.up() {
 		if due(d) {
-			d.auditing.ask(d, ofproto.MatchAll, now)
+			d.auditing.ask(d, ofproto.MatchAll, c.o.AuditInterval, now)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (c *Controller) meterSwitches(now time.Time, due func(*datapath) bool) {
 	m.DLType, m.NWProto = 0x0800, 6
 	for _, d := range c.up() {
 		if due(d) {
-			d.metering.ask(d, m, now)
+			d.metering.ask(d, m, meterInterval, now)
 		}
 	}
 	c.meterUplinks(due)

@@ -42,10 +42,17 @@ type tableRead struct {
 	have  entries
 }
 
-// ask asks for the entries that match covers. A question that was still open is given up.
-func (r *tableRead) ask(d *datapath, match ofproto.Match, now time.Time) {
+// openFor is how many intervals a switch may take to answer about its table before it is asked again.
+const openFor = 10
+
+// ask asks for the entries that match covers, as it does every interval. While a question is open none is asked, or the answers of
+// a slow switch would all be too late; one that has been open for too long is given up.
+func (r *tableRead) ask(d *datapath, match ofproto.Match, interval time.Duration, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.xid != 0 && now.Sub(r.asked) < openFor*interval {
+		return
+	}
 	r.xid, r.asked, r.have = d.nextXID(), now, entries{}
 	_ = d.conn.Write(r.xid, &ofproto.StatsRequest{Body: ofproto.FlowStatsRequest{
 		Match: match, TableID: 0xff, OutPort: ofproto.PortNone,
