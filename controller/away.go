@@ -96,6 +96,11 @@ func (c *Controller) forgetSwitch(id ofproto.DPID) {
 	}
 	c.mu.Unlock()
 	if gone {
+		for _, l := range c.topo.Load().Links() {
+			if l.To.DPID == id {
+				c.cut(l.From, "the switch it led to is forgotten")
+			}
+		}
 		c.topo.RemoveSwitch(id)
 		c.links.gone(func(p topo.Point) bool { return p.DPID == id })
 		c.sparingly(c.log, "switch forgotten", id.String()).WithField("dpid", id).Info("switch forgotten")

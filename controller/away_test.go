@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 // another is one more connection to a rig's controller, after its handshake.
@@ -211,5 +213,65 @@ func TestRestartWithoutPeer(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestForgottenNeighbour has a switch stay away until it is forgotten: its hosts are forgotten with it, and the port that led to it
+// is one like any other, where hosts are learnt.
+func TestForgottenNeighbour(t *testing.T) {
+	inLab(t, line, func(l *lab) {
+		l.Host("hv1").ARP(cdnIP)
+		l.after(time.Second)
+		was, _ := l.c.Topology().HostByIP(l.Host("hv1").IP)
+		gone := l.Switch("s1")
+		gone.Intercept(func(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.CloseBefore} })
+		gone.Disconnect()
+		learnt := func() bool {
+			mac, ip := made(7)
+			l.Switch("s2").Receive(11, packet.AppendARP(nil, packet.ARP{Op: packet.ARPRequest, SenderMAC: mac, SenderIP: ip, TargetIP: peerIP}))
+			l.after(time.Second)
+			_, ok := l.c.Topology().HostByIP(ip)
+			return ok
+		}
+		l.after(switchMemory - time.Minute)
+		if learnt() {
+			t.Error("a host is learnt on the port that leads to a switch that is away")
+		}
+		if h, ok := l.c.Topology().HostByIP(l.Host("hv1").IP); !ok || h.At != was.At {
+			t.Error("a host of a switch that is away is not known")
+		}
+		l.after(3 * time.Minute)
+		if !learnt() {
+			t.Error("no host is learnt on the port that led to a switch that is forgotten")
+		}
+		if h, ok := l.c.Topology().HostByIP(l.Host("hv1").IP); ok && h.At == was.At {
+			t.Error("a host of a switch that is forgotten is still known")
+		}
+	})
+}
+
+// TestRogueHosts has one connection tell of hosts at made-up ports of its own, as many as it can. Those of others stay known.
+func TestRogueHosts(t *testing.T) {
+	r := newRig(t)
+	rogue := r.another(99)
+	rogue.up(t)
+	rogue.settle(t)
+	for n := range 30 {
+		r.c.topo.Learn(ofproto.MAC{2, 0xaa, 0, 0, 0, byte(n)}, ofproto.IPv4{10, 9, 9, byte(n + 1)}, topo.Point{DPID: 1, Port: 1}, time.Now())
+	}
+	honest := r.c.Topology().NumHosts()
+	for n := range 2000 {
+		mac, ip := made(n)
+		data := packet.AppendARP(nil, packet.ARP{Op: packet.ARPRequest, SenderMAC: mac, SenderIP: ip, TargetIP: ip})
+		b, err := ofproto.Append(nil, 0, &ofproto.PacketIn{BufferID: ofproto.NoBuffer, TotalLen: uint16(len(data)), InPort: ofproto.Port(100 + n), Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rogue.d.handleBatch([][]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.c.Topology().NumHosts(); n != honest {
+		t.Errorf("%d hosts are known, want %d", n, honest)
 	}
 }

@@ -38,7 +38,7 @@ const (
 )
 
 const (
-	maxHosts = 1 << 16 // remembered; beyond, those of the port that has most make room
+	maxHosts = 1 << 16 // remembered; beyond, those of the switch that has most make room
 	maxPairs = 1 << 18 // with rules on one switch; the packets of others go one by one
 	// newcomer is how long a host's rules are counted against its port: addresses that are made up are used but once.
 	newcomer   = 10 * time.Second

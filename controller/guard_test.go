@@ -238,7 +238,7 @@ func TestAddressFlood(t *testing.T) {
 				l.t.Errorf("%s is not known any more", name)
 			}
 		}
-		if l.logged("too many hosts: those of the port that has most make room") == 0 {
+		if l.logged("too many hosts: those of the switch that has most make room") == 0 {
 			l.t.Error("nobody is told")
 		}
 		l.servedBy(l.watch("hv2"), "hv2", "hb")

@@ -104,7 +104,7 @@ func (d *datapath) learn(snap *topo.Snapshot, at topo.Point) (next *topo.Snapsho
 		d.log.WithField("mac", ofproto.MAC(p.Src)).WithField("ip", ip).WithField("at", at).Debug("host learnt")
 		c.hostAppeared(p.Src)
 		if at, n := c.topo.EvictHosts(maxHosts); n > 0 {
-			c.sparingly(c.log, "hosts forgotten", at.String()).WithField("port", at).WithField("hosts", n).Warn("too many hosts: those of the port that has most make room")
+			c.sparingly(c.log, "hosts forgotten", at.String()).WithField("dpid", at).WithField("hosts", n).Warn("too many hosts: those of the switch that has most make room")
 		}
 	}
 	snap = c.topo.Load()

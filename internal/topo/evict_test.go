@@ -12,6 +12,8 @@ import (
 func TestEvictHosts(t *testing.T) {
 	const most = 5000
 	s := NewStore()
+	s.SetSwitch(1, upPorts(40))
+	s.SetSwitch(2, upPorts(40))
 	mac := func(kind byte, i int) ofproto.MAC {
 		return ofproto.MAC{2, kind, 0, byte(i >> 16), byte(i >> 8), byte(i)}
 	}
@@ -30,7 +32,7 @@ func TestEvictHosts(t *testing.T) {
 			h.Heard(now.Unix())
 		}
 		at, n := s.EvictHosts(most)
-		if evicted += n; n > 0 && at != flooded {
+		if evicted += n; n > 0 && at != flooded.DPID {
 			t.Fatalf("%d of %v go, and not of %v", n, at, flooded)
 		}
 		if n := s.Load().NumHosts(); n > most {
@@ -51,5 +53,53 @@ func TestEvictHosts(t *testing.T) {
 	}
 	if _, ok := snap.Host(mac(3, 39_999)); !ok {
 		t.Error("the latest is not known")
+	}
+}
+
+// TestEvictSwitch floods all ports of one switch with addresses, so that none of them has more than an honest port elsewhere. Only
+// those go, many at a time, and not who is alone on a port there.
+func TestEvictSwitch(t *testing.T) {
+	const most = 5000
+	s := NewStore()
+	s.SetSwitch(1, upPorts(2))
+	s.SetSwitch(2, upPorts(1300))
+	mac := func(kind byte, i int) ofproto.MAC {
+		return ofproto.MAC{2, kind, 0, byte(i >> 16), byte(i >> 8), byte(i)}
+	}
+	now := time.Unix(1_000_000, 0)
+	for i := range 300 {
+		s.Learn(mac(1, i), ofproto.IPv4{}, Point{DPID: 1, Port: 1}, now)
+	}
+	s.Learn(mac(2, 0), ofproto.IPv4{}, Point{DPID: 2, Port: 1}, now)
+	rounds, evicted := 0, 0
+	for i := range 20_000 {
+		now = now.Add(time.Millisecond)
+		s.Learn(mac(3, i), ofproto.IPv4{}, Point{DPID: 2, Port: ofproto.Port(2 + i%1200)}, now)
+		at, n := s.EvictHosts(most)
+		if n > 0 {
+			rounds++
+			evicted += n
+			if at != 2 {
+				t.Fatalf("%d of %v go", n, at)
+			}
+		}
+		if n := s.Load().NumHosts(); n > most {
+			t.Fatalf("%d hosts are known, want at most %d", n, most)
+		}
+	}
+	if rounds > evicted/1000 {
+		t.Errorf("%d rounds for %d hosts, want few", rounds, evicted)
+	}
+	kept := 0
+	for i := range 300 {
+		if _, ok := s.Load().Host(mac(1, i)); ok {
+			kept++
+		}
+	}
+	if kept != 300 {
+		t.Errorf("%d of 300 hosts of another switch are known, want all", kept)
+	}
+	if _, ok := s.Load().Host(mac(2, 0)); !ok {
+		t.Error("who was alone on a port of that switch is gone")
 	}
 }

@@ -17,15 +17,15 @@ type Learned struct {
 	Moved    bool  // it was elsewhere before; Was says where
 	Was      Point // meaningful when Moved
 	Conflict *Host // another host that claimed the same IPv4 address until now; nil where there was none
-	Refused  bool  // not learnt: the point is a link, or a move came too soon after the last
+	Refused  bool  // not learnt: the point is a link or no known port, or a move came too soon after the last
 }
 
 // Learn records that a host with this hardware address, and this IPv4 address if not zero, sent a packet in at a point.
-// Group addresses and link ports teach nothing. An IPv4 address goes to whoever claimed it last, unless it has only just
+// Group addresses, link ports and ports that the switch never named teach nothing. An IPv4 address goes to whoever claimed it last, unless it has only just
 // changed hands; who had it is known without one from then on, so that its next claim is heard again.
 func (s *Store) Learn(mac ofproto.MAC, ip ofproto.IPv4, at Point, now time.Time) (l Learned) {
 	s.edit(func(snap Snapshot) *Snapshot {
-		if mac[0]&1 != 0 || mac == (ofproto.MAC{}) || snap.IsLink(at) {
+		if p, named := snap.port(at); !named || p.IsLink() || mac[0]&1 != 0 || mac == (ofproto.MAC{}) {
 			l.Refused = true
 			return nil
 		}

@@ -7,10 +7,25 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
+// TestLearnUnnamed has packets come in on ports that a switch never named, and from a switch that is not known: they teach nothing.
+func TestLearnUnnamed(t *testing.T) {
+	s := NewStore()
+	s.SetSwitch(1, upPorts(2))
+	for _, at := range []Point{{1, 3}, {1, ofproto.PortLocal}, {2, 1}} {
+		if l := s.Learn(ofproto.MAC{2, 1}, ofproto.IPv4{10, 0, 0, 1}, at, time.Unix(1, 0)); !l.Refused || s.Load().NumHosts() != 0 {
+			t.Errorf("a host is learnt at %v", at)
+		}
+	}
+	if l := s.Learn(ofproto.MAC{2, 1}, ofproto.IPv4{10, 0, 0, 1}, Point{1, 2}, time.Unix(1, 0)); l.Refused {
+		t.Error("a host at a port that is known is not learnt")
+	}
+}
+
 // TestExpireHosts has the hosts forgotten that say nothing, also those that moved and were measured meanwhile.
 func TestExpireHosts(t *testing.T) {
 	began := time.Unix(1_000_000, 0)
 	s := NewStore()
+	s.SetSwitch(1, upPorts(2))
 	silent, talker := ofproto.MAC{0, 0, 0, 0, 0, 1}, ofproto.MAC{0, 0, 0, 0, 0, 2}
 	s.Learn(silent, ofproto.IPv4{10, 0, 0, 1}, Point{1, 1}, began)
 	s.Learn(talker, ofproto.IPv4{10, 0, 0, 2}, Point{1, 2}, began)

@@ -65,9 +65,8 @@ func (s *Store) SetSwitch(d ofproto.DPID, ports []Port) {
 	})
 }
 
-// RemoveSwitch forgets a switch, and with it every path over it. Its hosts are kept: their flows go on without a
-// controller. The ports of others that led to it still count as links, where no host is learnt and no broadcast goes,
-// until they are cut.
+// RemoveSwitch forgets a switch, and with it every path over it and its hosts. The ports of others that led to it still count
+// as links, where no host is learnt and no broadcast goes, until they are cut.
 func (s *Store) RemoveSwitch(d ofproto.DPID) {
 	s.edit(func(snap Snapshot) *Snapshot {
 		i, ok := snap.find(d)
@@ -77,6 +76,7 @@ func (s *Store) RemoveSwitch(d ofproto.DPID) {
 		snap.Graph = &Graph{
 			switches: slices.Delete(slices.Clone(snap.switches), i, i+1), dpids: slices.Delete(slices.Clone(snap.dpids), i, i+1),
 		}
+		snap.hosts = snap.hosts.withoutAt(d, func(ofproto.Port) bool { return true })
 		return &snap
 	})
 }
