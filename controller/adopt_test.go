@@ -79,7 +79,7 @@ func TestRestartWithEqualHashes(t *testing.T) {
 func TestRestartWhileOverheard(t *testing.T) {
 	for _, build := range []func(*lab){single, line} {
 		for _, says := range []bool{true, false} {
-			inLab(t, build, func(l *lab) {
+			inLab(t, func(l *lab) { build(l); l.o.Peers[0].Ingest = true }, func(l *lab) {
 				one := l.watch("hv1")
 				copying := func() (n int) {
 					for _, f := range l.rules("s1", flow.KindSession) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/rtmp"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 var liveA = stream.ID{App: "live", Key: "a"}
@@ -56,16 +57,48 @@ func TestPublishAgain(t *testing.T) {
 	})
 }
 
-// TestPublishRefused has a publisher be refused: it sends nothing of its stream, and nobody is sent to it. Its next connection is a
-// publisher's from the first packet on. One that is refused because the stream is there already does not end that.
+// TestFirstPublish has a publisher who is not known as one be sent to a peer that takes none, and would accept the stream all the
+// same: the connection is reset at once, and the next is a publisher's from the first packet on. One who dialled the peer itself stays.
+func TestFirstPublish(t *testing.T) {
+	for _, said := range []func(*testing.T) []byte{asking, publishing} {
+		inLab(t, single, func(l *lab) {
+			own := l.Host("hv2").Dial(peerIP, 1935)
+			first := l.watch("hv1")
+			at := l.atPeer("hv1")
+			own.Write(said(l.t))
+			first.Write(said(l.t))
+			l.after(7 * time.Millisecond)
+			first.Write([]byte("more")) // which is lost
+			l.after(resetEvery)
+			if first.State() != oftest.Reset || at.State() != oftest.Reset {
+				l.t.Errorf("the publisher is in state %v, its source in %v; want both reset", first.State(), at.State())
+			}
+			if own.State() != oftest.Established {
+				l.t.Errorf("who dialled the peer itself is in state %v", own.State())
+			}
+			if n := l.series("ofctl_session_resets_total", map[string]string{"source": "hb"}); n != 1 || l.logged("session reset") != 1 {
+				l.t.Errorf("%v resets counted, %d logged", n, l.logged("session reset"))
+			}
+			if live, ok := l.c.streams.Load().Stream(liveA); ok && live.Copies[0].Publisher == l.Host("hv1").IP {
+				l.t.Errorf("it counts as published: %v", live.Copies)
+			}
+			if p := l.c.Peers()[0]; p.Viewers != 1 {
+				l.t.Errorf("%d viewers at the peer, want one", p.Viewers)
+			}
+			l.servedBy(l.watch("hv1"), "hv1", "hs") // where publishers go
+		})
+	}
+}
+
+// TestPublishRefused has a publisher be refused: it sends nothing of its stream, and nobody is sent to it. One that is refused
+// because the stream is there already does not end that.
 func TestPublishRefused(t *testing.T) {
-	inLab(t, single, func(l *lab) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].Ingest = true }, func(l *lab) {
 		l.watch("hv1").Write(asking(l.t))
 		l.after(2 * meterInterval)
 		if got := l.copies(); got != "" {
 			l.t.Errorf("of a stream that was refused is known %q", got)
 		}
-		l.servedBy(l.watch("hv1"), "hv1", "hs") // where publishers go
 
 		playing := l.Host("hv2").Dial(cdnIP, 1935)
 		l.after(time.Second)
@@ -88,7 +121,7 @@ func TestPublishRefused(t *testing.T) {
 
 // TestPublishElsewhere has it served by another source the second time: the stream is published there alone.
 func TestPublishElsewhere(t *testing.T) {
-	inLab(t, single, func(l *lab) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].Ingest = true }, func(l *lab) {
 		l.watch("hv1").Write(publishing(l.t))
 		l.after(time.Second)
 		next := l.c.Settings()

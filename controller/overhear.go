@@ -50,9 +50,14 @@ func (s *session) read(seq uint32, payload []byte) {
 		}
 	}
 	serving := s.serving
+	lost := news && intent.Publish && s.Redirected() && s.peer != nil && !s.peer.Ingest
 	s.mu.Unlock()
 	if news {
 		s.intends(*intent)
+	}
+	if lost {
+		s.reset("it publishes, and its source takes no publishers")
+		return
 	}
 	if done {
 		s.endCopying()
@@ -78,7 +83,8 @@ func (s *session) endCopying() {
 }
 
 // intends notes what the client wants. A publisher is remembered, so that its next connection goes to a source that takes
-// publishers; this one stays where it is, for the peer it was sent to may well pass the stream on.
+// publishers. This one, where it was sent to a peer that does not, is reset: the peer may accept the stream, and nobody
+// else would ever see it.
 func (s *session) intends(want stream.Intent) {
 	fields := logrus.Fields{"app": want.App, "key": want.Key}
 	if !want.Publish {

@@ -90,10 +90,18 @@ func (s *session) provoke(tries int) {
 	time.AfterFunc(resetEvery, func() { s.provoke(tries - 1) })
 }
 
-// answered handles the packet in hand of a session that is being reset: its numbers are what both ends expect next.
-func (s *session) answered(d *datapath) {
+// answered handles the packet in hand of a session that is being reset, back for one of its source: its numbers are what both
+// ends expect next. Where the client has said more meanwhile, which is lost, it is only near what the source expects, who then
+// says that himself.
+func (s *session) answered(d *datapath, back bool) {
 	p := &d.packet.peek
 	if p.TCPFlags&packet.ACK == 0 {
+		return
+	}
+	if back {
+		if p.TCPFlags&packet.RST == 0 {
+			s.sendToSource(packet.TCP{Seq: p.Ack, Flags: packet.RST})
+		}
 		return
 	}
 	s.sendToClient(packet.TCP{Seq: p.Ack, Flags: packet.RST})

@@ -126,9 +126,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		return nil
 	case resetting:
 		s.mu.Unlock()
-		if !back {
-			s.answered(d)
-		}
+		s.answered(d, back)
 		return nil
 	}
 	if h, ok := snap.HostByIP(s.Source.Address); ok && s.Source.MAC == (ofproto.MAC{}) {

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// A broadcaster dials the CDN with plain ffmpeg. The peer on its own edge takes no publishers and refuses it, and nobody takes it
-// for the stream's; from then on the controller knows what the broadcaster is, and sends it to the one that does, which has
-// registered by itself: on the other edge, farther than the first and than the CDN. That one pushes the stream to the CDN and
-// serves the viewers near it; those of the broadcaster's edge are served by their own peer, which pulls it from the CDN once.
+// A broadcaster dials the CDN with plain ffmpeg. The peer on its own edge is not configured to take publishers, though it would:
+// ffmpeg is made to fail before its stream is over, and nobody takes the peer for the stream's. From then on the controller knows
+// what the broadcaster is, and sends it to the one that takes them, which has registered by itself: on the other edge, farther than
+// the first and than the CDN. That one pushes the stream to the CDN and serves the viewers near it; those of the broadcaster's edge
+// are served by their own peer, which pulls it from the CDN once.
 func TestIngest(t *testing.T) {
 	t.Parallel()
 	f := newLab(t).fabric(15 * time.Millisecond)
@@ -33,15 +34,16 @@ peers:
 bypass: {margin: 25ms} # more than a link: p1 is that much farther from hb than the CDN
 `)
 	f.cdn.nginx("deploy/mininet/cdn.conf")
-	p2.relay("--upstream", "rtmp://10.0.0.2/live", "--publish-allow", "127.0.0.0/8")
+	unasked := p2.relay("--upstream", "rtmp://10.0.0.2/live")
 	d.healthy("p2")
 	refused := hb.start("ffmpeg", "-nostdin", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=30:duration=10",
 		"-c:v", "libx264", "-preset", "ultrafast", "-f", "flv", cdnURL)
 	if err := refused.wait(patience); err != nil || refused.err == nil {
 		t.Fatalf("p2 takes no publishers, and ffmpeg ended with: %v %v", err, refused.err)
 	}
+	await(t, "p2 is rid of it as well", 2*time.Second, func() bool { return strings.Contains(unasked.output(), "publisher lost") })
 	if live := d.list("/v1/streams"); len(live) > 0 {
-		t.Errorf("of a stream that was refused is known: %v", live)
+		t.Errorf("of a stream that nobody is to have there is known: %v", live)
 	}
 	p1.relay("--controller", "http://"+daemonAddress+":9653", "--name", "p1", "--advertise", p1.ip,
 		"--push", "rtmp://10.0.0.2/live", "--ingest")
