@@ -23,7 +23,7 @@ type adoption struct {
 type foundSession struct {
 	since   time.Time
 	session *session // nil until its client's switch has been heard
-	known   bool     // this run has decided it meanwhile: its plan is newer than what is found
+	known   bool     // this run knew it before: its plan is newer than what is found
 	steps   []steer.Step
 	edge    bool // the last step is the client's switch for certain
 }
@@ -108,15 +108,38 @@ func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID
 	case left != nil:
 		f.session, f.known = c.revive(left, parked)
 	}
-	if f.session == nil || f.known {
+	if f.session == nil {
 		return
 	}
+	if s != nil {
+		f.session.regained(on)
+	}
 	f.session.mu.Lock()
-	f.session.plan = steer.Plan{Steps: slices.Clone(f.steps)}
-	f.session.anyEdge = !f.edge && len(f.steps) > 1
-	f.session.copying = f.session.copying || copied
-	f.session.resumes = f.session.resumes || copied
+	f.known = f.known || len(f.session.plan.Steps) > 0 && !f.session.found
+	newer := f.known && !f.session.found // else it is of what was found before, and may lack a step
+	if !f.known {
+		f.session.plan, f.session.found = steer.Plan{Steps: slices.Clone(f.steps)}, true
+		f.session.anyEdge = !f.edge && len(f.steps) > 1
+		f.session.copying = f.session.copying || copied
+		f.session.resumes = f.session.resumes || copied
+	}
 	f.session.mu.Unlock()
+	if newer {
+		f.session.supersedes(step)
+	}
+}
+
+// supersedes has those rules that a switch still had of a session go which its newer plan lacks.
+func (s *session) supersedes(old steer.Step) {
+	found := steer.Plan{Steps: []steer.Step{old}}
+	s.mu.Lock()
+	resting, plan := s.state == parked, s.plan
+	s.mu.Unlock()
+	if resting {
+		s.c.withdrawBut(plan, found)
+		return
+	}
+	s.makeGood(found)
 }
 
 // tupleOf tells which connection a session's rule carries. Behind the client's switch a rule names the source in the

@@ -178,7 +178,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		strained:   counters("overloads_total", "Times that a switch, or the daemon with its packets, began not to keep up.", "dpid"),
 		resets:     counters("session_resets_total", "Sessions ended from outside: a dead source, or a migration.", "source"),
 		ends: counters("session_ends_total",
-			"Sessions that ended: finished, with a FIN or RST; idle, in a silence from which they may wake; reset, from outside.", "reason"),
+			"Sessions that ended: finished, with a FIN or RST; idle, in a silence from which they may wake; lost, with their client's switch; reset, from outside.", "reason"),
 	}
 	reg.MustRegister(m.install, m.packetIns, m.malformed, m.rtt, m.switches, m.refused, m.handshakes, m.flowMods,
 		m.flowErrors, m.sessions, m.decisions, m.bytes, m.forged, m.conflicts, m.repaired, m.resets, m.ends, m.table,

@@ -171,6 +171,7 @@ func (c *Controller) housekeep(now time.Time) {
 			old = append(old, s)
 		}
 		s.mu.Unlock()
+		s.parkLost()
 	}
 	for _, s := range old {
 		s.forget("silent for very long")

@@ -94,7 +94,7 @@ func (s *session) replan() {
 		s.mu.Unlock()
 		return // no way there now: the rules stay, and the next link tries again
 	}
-	s.plan = next
+	s.plan, s.found = next, false
 	s.mu.Unlock()
 	s.send(next, nil, nil)
 	s.c.withdrawBut(next, old)

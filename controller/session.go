@@ -49,6 +49,8 @@ type session struct {
 	resumes bool // an earlier run did so: what it says next is read as if it were its first
 	anyEdge bool // of an earlier run, and which of its switches is its client's is not known yet
 	serving bool // its client sends what it publishes: that was accepted
+	found   bool // its plan is of the rules that switches had when they came, after an earlier run
+	lost    bool // at the last housekeeping, none of its rules was wished for on its client's switch
 
 	announced bool // the directory of streams has it
 }
@@ -174,7 +176,7 @@ func (s *session) install(plan steer.Plan, lists *steer.Lists) {
 		s.mu.Unlock()
 		return
 	}
-	s.plan = plan
+	s.plan, s.found = plan, false
 	s.setState(pending)
 	s.mu.Unlock()
 	w := &installing{s: s, plan: plan}
@@ -370,7 +372,7 @@ func (s *session) clear(plan steer.Plan, which func(flow.Rule) bool) {
 	s.makeGood(plan)
 }
 
-// setState keeps the gauge true. Under mu.
+// setState keeps the gauge true, and forgets what the last housekeeping saw. Under mu.
 func (s *session) setState(next sessionState) {
 	if (s.state == active) != (next == active) {
 		n := 1
@@ -379,5 +381,5 @@ func (s *session) setState(next sessionState) {
 		}
 		s.c.metrics.active(s.Policy, s.Source.Name, n)
 	}
-	s.state = next
+	s.state, s.lost = next, s.lost && next == parked
 }
