@@ -98,6 +98,36 @@ func TestRefusedWhenSentAgain(t *testing.T) {
 	})
 }
 
+// TestRefusedWhilePlaying has a switch come back empty and refuse the rules of a viewer whose stream goes on: it passes packet by
+// packet, and the switch is not asked again for each of them. Once there is room it has its rules.
+func TestRefusedWhilePlaying(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		c := l.watch("hv1")
+		l.servedBy(c, "hv1", "hb")
+		srv := from(l.Host("hb"), l.Host("hv1"))[0]
+		l.after(10 * time.Second)
+		refuseSessions(l.Switch("s1"))
+		l.Switch("s1").Restart()
+		l.after(5 * time.Second)
+		mods := l.flowMods()
+		for range 100 {
+			srv.Write([]byte("0123456789"))
+			l.after(100 * time.Millisecond)
+		}
+		if n := len(c.Read()); n != 1000 {
+			l.t.Errorf("the viewer got %d bytes, want 1000", n)
+		}
+		if n := l.flowMods() - mods; n > 50 {
+			l.t.Errorf("%d flow mods in ten seconds to a switch that is full", n)
+		}
+		l.Switch("s1").Intercept(nil)
+		l.servedBy(c, "hv1", "hb")
+		if n := l.sessionRules(); n != 2 {
+			l.t.Errorf("%d session rules once there is room", n)
+		}
+	})
+}
+
 // TestLateAdoption replaces the controller, moves a viewer, and has a switch of his old way come only then: its rules of the
 // session go, and the session keeps its new way.
 func TestLateAdoption(t *testing.T) {

@@ -143,13 +143,11 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		}
 		return d.forward(snap)
 	}
-	if s.state == finished && s.parting(d) {
+	if s.state == finished && s.parting(d) || d.noRoom() {
 		s.mu.Unlock()
 		h := d.hold()
 		h.back = back
-		if actions := releaseActions(plan, h); actions != nil {
-			h.release(actions)
-		}
+		h.release(releaseActions(plan, h))
 		return nil
 	}
 	s.seat()
@@ -273,8 +271,12 @@ func (s *session) failed(plan steer.Plan, err error) {
 		if s.state == pending {
 			s.setState(active)
 		}
+		h := s.held
 		s.held = nil
 		s.mu.Unlock()
+		if h != nil && !errors.Is(err, errAway) {
+			h.release(releaseActions(plan, h)) // the switch is there, and what has no rule passes one by one
+		}
 		if news {
 			s.announceDecision()
 		}
