@@ -168,12 +168,21 @@ func (c *Conn) Flush() error {
 	return c.err
 }
 
+// mayWrite gives the next write to the transport its time, unless the Conn has failed meanwhile: whoever had it fail has also ended
+// the write that waited, and no later one may wait instead.
+func (c *Conn) mayWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.o.WriteTimeout <= 0 || c.o.Now == nil {
+		return c.err
+	}
+	return c.t.SetWriteDeadline(c.o.Now().Add(c.o.WriteTimeout))
+}
+
 func (c *Conn) send(out []byte) error {
 	for len(out) > 0 {
-		if c.o.WriteTimeout > 0 && c.o.Now != nil {
-			if err := c.t.SetWriteDeadline(c.o.Now().Add(c.o.WriteTimeout)); err != nil {
-				return err
-			}
+		if err := c.mayWrite(); err != nil {
+			return err
 		}
 		part := out[:min(len(out), maxWrite)]
 		n, err := c.t.Write(part)

@@ -254,6 +254,37 @@ func TestConnBacklog(t *testing.T) {
 	}
 }
 
+// crowdedWire has others fill a Conn while it writes, until the Conn fails.
+type crowdedWire struct {
+	wire
+	c *Conn
+}
+
+func (w *crowdedWire) Write(p []byte) (int, error) {
+	for w.c.Write(0, &EchoRequest{}) == nil {
+	}
+	return w.wire.Write(p)
+}
+
+// A Conn that fails between two parts of what it writes does not wait for the receiver with the second: the deadline that has
+// ended the first stays.
+func TestConnBacklogBetweenParts(t *testing.T) {
+	w := &crowdedWire{}
+	w.c = NewConn(w, ConnOptions{MaxPending: 2 * maxWrite, WriteTimeout: time.Hour, Now: time.Now})
+	m := &EchoRequest{Data: make([]byte, 60_000)}
+	for n := 0; n < maxWrite; n += len(m.Data) {
+		if err := w.c.Write(0, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.c.Flush(); !errors.Is(err, ErrBacklog) {
+		t.Errorf("Flush: %v, want %v", err, ErrBacklog)
+	}
+	if w.writes != 1 || !w.deadline.Before(time.Now()) {
+		t.Errorf("%d writes, with the deadline at %v; want one, and a deadline that has passed", w.writes, w.deadline)
+	}
+}
+
 // What a rush needed is written in parts, each with its own time, and is not kept.
 func TestConnRush(t *testing.T) {
 	w := &wire{}
