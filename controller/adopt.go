@@ -306,6 +306,7 @@ func (c *Controller) revive(found *stream.Session, state sessionState) (s *sessi
 	s.mu.Lock()
 	if state == active {
 		s.seat()
+		s.vow()
 	}
 	s.setState(state)
 	s.mu.Unlock()

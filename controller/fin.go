@@ -21,6 +21,13 @@ type finAction struct {
 
 func (f finAction) asked() bool { return f.known && !f.refused }
 
+// showsFIN reports whether the switch tells of connections that are closed.
+func (t *installer) showsFIN() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.fin.asked()
+}
+
 // asked is a rule as this switch is asked for it. Under mu.
 func (t *installer) asked(r flow.Rule) flow.Rule {
 	r.Fin = r.Fin && t.fin.asked()

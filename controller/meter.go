@@ -10,9 +10,13 @@ import (
 
 const (
 	meterInterval = 5 * time.Second
-	// quietAfter is how long a connection that carries nothing still takes its place at a peer. Its rules and its source
-	// stay; where no switch shows a FIN, a viewer that left looks like one that pauses.
+	// quietAfter is how long a connection that carries nothing still counts as one that plays or publishes. Its rules and its
+	// source stay. Its place at a peer it has until then only where its client's switch shows no FIN, so that a viewer that left
+	// looks like one that waits or pauses.
 	quietAfter = 15 * time.Second
+	// mediaKbps is what a connection carries at least while a stream passes, in kbit/s: less than sound alone takes, and more than
+	// handshake and commands come to within an interval.
+	mediaKbps = 24
 )
 
 // A meter is what is known of a session's traffic, from its client's switch. Its zero value has measured nothing.
@@ -20,8 +24,14 @@ type meter struct {
 	bytes uint64 // both ways
 	at    moment
 	moved moment  // when bytes last grew
-	kbps  float64 // over the last interval
-	rated bool    // there has been one
+	kbps  float32 // over the last interval
+	prior float32 // over the one before
+}
+
+// media is what the connection takes while a stream passes, in kbit/s; ok is false where it has not for two intervals, of which
+// the stream may have begun or ended within one.
+func (m *meter) media() (kbps float64, ok bool) {
+	return float64(max(m.kbps, m.prior)), min(m.kbps, m.prior) >= mediaKbps
 }
 
 // measured takes a new count. A count below the last is that of rules that were installed anew.
@@ -30,7 +40,7 @@ func (m *meter) measured(bytes uint64, now time.Time) {
 		m.bytes = 0
 	}
 	if d := m.at.ago(now); m.at != 0 && d > 0 {
-		m.kbps, m.rated = float64(bytes-m.bytes)*8/1000/d.Seconds(), true
+		m.prior, m.kbps = m.kbps, float32(float64(bytes-m.bytes)*8/1000/d.Seconds())
 	}
 	if bytes > m.bytes || m.moved == 0 {
 		m.moved = momentOf(now)
@@ -63,19 +73,21 @@ func (d *datapath) metered(have []ofproto.FlowStat, _ time.Time) {
 			}
 		}
 	}
+	showsFIN := d.table.showsFIN()
 	for _, s := range have {
 		if flow.Cookie(s.Cookie).Kind() != flow.KindSession {
 			continue
 		}
 		k := stream.Tuple{Client: s.Match.NWSrc, ClientPort: s.Match.TPSrc, Service: s.Match.NWDst, ServicePort: s.Match.TPDst}
 		if session, ok := d.c.sessions.Load(k); ok {
-			session.metered(d, bytes[k], now)
+			session.metered(d, bytes[k], showsFIN, now)
 		}
 	}
 }
 
-// metered takes a session's count, and gives up or takes back its place at its peer.
-func (s *session) metered(d *datapath, bytes uint64, now time.Time) {
+// metered takes a session's count, and gives up or takes back its place at its peer. Where the switch shows a FIN, who is silent
+// is there still, and waits for a publisher: it keeps its place.
+func (s *session) metered(d *datapath, bytes uint64, showsFIN bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.findEdge(d.c.topo.Load())
@@ -84,7 +96,9 @@ func (s *session) metered(d *datapath, bytes uint64, now time.Time) {
 	}
 	s.meter.measured(bytes, now)
 	if s.meter.moved.ago(now) > quietAfter {
-		s.unseat()
+		if !showsFIN {
+			s.unseat()
+		}
 		s.retract()
 	} else {
 		s.seat()
@@ -110,7 +124,7 @@ func (s *session) unseat() {
 }
 
 // sumLoads sums what each peer's sessions carried over the last interval. Its own line tells of more, where it has one. What was
-// promised to those that are measured counts until then.
+// promised to those of whom a stream is measured counts until then.
 func (c *Controller) sumLoads(now time.Time) {
 	own := c.ownPorts()
 	c.ports.Store(&own)
@@ -119,12 +133,14 @@ func (c *Controller) sumLoads(now time.Time) {
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
 		if s.seated {
-			sum[s.Source.Name] += s.meter.kbps
-			if s.promised > 0 && s.meter.rated {
-				measured = append(measured, s)
-			}
-			if s.meter.kbps > 0 && (s.intent == nil || !s.intent.Publish) {
-				viewers[s.Service] = viewers[s.Service].add(s.meter.kbps, 1)
+			sum[s.Source.Name] += float64(s.meter.kbps)
+			if kbps, ok := s.meter.media(); ok {
+				if s.promised > 0 {
+					measured = append(measured, s)
+				}
+				if s.intent == nil || !s.intent.Publish {
+					viewers[s.Service] = viewers[s.Service].add(kbps, 1)
+				}
 			}
 		}
 		s.mu.Unlock()

@@ -1,11 +1,13 @@
 package controller
 
 import (
+	"cmp"
+
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 )
 
-// What a viewer takes of a peer's bandwidth is measured some seconds after he has been let in. Until then it is promised to
-// him: a thousand who come within a second would else all find the peer's line as empty as the first did.
+// What a viewer takes of a peer's bandwidth is measured some seconds after he has been let in, or once the stream begins that he
+// waits for. Until then it is promised to him: a thousand who come within a second would else all find the peer's line as empty as the first did.
 
 // assumedKbps is promised to a viewer while nothing is known of what others take, in kbit/s: a stream of 720 lines as
 // broadcasters send it.
@@ -22,11 +24,20 @@ func (c *Controller) rated(service string) float64 {
 	return 0
 }
 
-// expect says to peers that one more viewer will take so much of their bandwidth.
+// expect says to peers that one more viewer will take so much of their bandwidth, 0 for what is not known.
 func expect(peers []stream.Candidate, kbps float64) {
 	for i := range peers {
-		peers[i].Expects = kbps
+		peers[i].Expects = expected(kbps, peers[i].Promised)
 	}
+}
+
+// expected is what one more viewer of a peer is expected to take. What is not known is what is assumed of all, but for the first:
+// nobody would ever be measured at a peer that has less than that.
+func expected(kbps, promised float64) float64 {
+	if kbps == 0 && promised > 0 {
+		return assumedKbps
+	}
+	return kbps
 }
 
 // promise promises a viewer so much of the peer's bandwidth, 0 for what is not known, and returns how much it is; ok is false
@@ -38,13 +49,21 @@ func (p *peer) promise(kbps float64) (promised int64, ok bool) {
 	}
 	for {
 		before := p.promised.Load()
-		c := stream.Candidate{Peer: p.Peer, Kbps: float64(p.kbps.Load()), Promised: float64(before), Expects: kbps}
+		c := stream.Candidate{Peer: p.Peer, Kbps: float64(p.kbps.Load()), Promised: float64(before), Expects: expected(kbps, float64(before))}
 		if c.Crowded() {
 			return 0, false
 		}
 		if p.promised.CompareAndSwap(before, before+promised) {
 			return promised, true
 		}
+	}
+}
+
+// vow promises a session that its peer serves already what it is expected to take, until that is measured. Under mu.
+func (s *session) vow() {
+	if s.peer != nil && s.Redirected() {
+		s.promised = int64(cmp.Or(s.c.rated(s.Service), assumedKbps))
+		s.peer.promised.Add(s.promised)
 	}
 }
 
@@ -62,7 +81,7 @@ func (s *session) takes() float64 {
 	case s.promised > 0:
 		return float64(s.promised)
 	case s.state == active:
-		return s.meter.kbps
+		return float64(s.meter.kbps)
 	}
 	return 0
 }
@@ -72,7 +91,7 @@ type mean struct{ sum, n float64 }
 
 func (m mean) add(sum, n float64) mean { return mean{m.sum + sum, m.n + n} }
 
-// learnRates notes what viewers take: those that are measured, or else those of whom relays report.
+// learnRates notes what viewers take: those of whom a stream is measured, or else those of whom relays report.
 func (c *Controller) learnRates(measured map[string]mean) {
 	reported := make(map[string]mean)
 	for l := range c.streams.Load().All {

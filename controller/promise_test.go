@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/policies/direct"
 )
 
@@ -75,5 +76,83 @@ func TestPromiseIsTakenBack(t *testing.T) {
 			l.t.Errorf("%v promised to %d viewers", p.Promised, p.Viewers)
 		}
 		l.servedBy(l.watch("hv2"), "hv2", "hb")
+	})
+}
+
+// TestWaitingKeepsRoom has viewers come one after another before anybody publishes: each has his place and what was promised to
+// him for as long as he waits, so that the peer has room for him when the stream begins.
+func TestWaitingKeepsRoom(t *testing.T) {
+	for _, limit := range []stream.Peer{{MaxViewers: 4}, {MaxKbps: 4 * assumedKbps}, {MaxKbps: 5*assumedKbps - 100}} {
+		inLab(t, func(l *lab) {
+			single(l)
+			l.o.Peers[0].MaxViewers, l.o.Peers[0].MaxKbps = limit.MaxViewers, limit.MaxKbps
+		}, func(l *lab) {
+			for i := range 12 {
+				c := l.Host([]string{"hv1", "hv2"}[i%2]).Dial(cdnIP, 1935)
+				l.after(time.Second)
+				c.Write(make([]byte, 3300)) // as much as a handshake
+				l.after(4 * time.Second)
+			}
+			if p := l.c.Peers()[0]; l.atPeerNow() != 4 || p.Viewers != 4 || p.Promised != 4*assumedKbps {
+				l.t.Errorf("of %d viewers, %d kbit/s: %d at the peer, %d counted, %v promised; want 4", limit.MaxViewers, limit.MaxKbps,
+					l.atPeerNow(), p.Viewers, p.Promised)
+			}
+		})
+	}
+}
+
+// TestTrickleIsNoRate has a viewer who waits and is sent a little all the while: that is not taken for what viewers take.
+func TestTrickleIsNoRate(t *testing.T) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].MaxKbps = 4*assumedKbps + 100 }, func(l *lab) {
+		early := l.watch("hv1")
+		at := l.atPeer("hv1")
+		for range 20 {
+			early.Write(make([]byte, 300))
+			at.Write(make([]byte, 300))
+			l.after(time.Second)
+		}
+		l.atOnce(func() {
+			for i := range 40 {
+				l.Host([]string{"hv1", "hv2"}[i%2]).Dial(cdnIP, 1935)
+			}
+		})
+		l.after(time.Second)
+		if l.atPeerNow() != 4 {
+			l.t.Errorf("%d at the peer, want 4; %v kbit/s are expected of the next", l.atPeerNow(), l.c.rated("live"))
+		}
+	})
+}
+
+// TestRestartPromises restarts the controller while a peer serves as many as it has bandwidth for: nobody is sent there before
+// they are measured anew.
+func TestRestartPromises(t *testing.T) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].MaxKbps = 4 * assumedKbps }, func(l *lab) {
+		dial := func(n int) {
+			l.atOnce(func() {
+				for i := range n {
+					l.Host([]string{"hv1", "hv2"}[i%2]).Dial(cdnIP, 1935)
+				}
+			})
+			l.after(time.Second)
+		}
+		dial(4)
+		streams := append(from(l.Host("hb"), l.Host("hv1")), from(l.Host("hb"), l.Host("hv2"))...)
+		play := func(seconds int) {
+			for range 20 * seconds {
+				for _, s := range streams {
+					s.Write(make([]byte, 2300*1000/8/20))
+				}
+				l.after(50 * time.Millisecond)
+			}
+		}
+		play(20)
+		l.restart()
+		play(4)
+		if dial(20); l.atPeerNow() != 4 {
+			l.t.Errorf("%d at the peer, want the four of before", l.atPeerNow())
+		}
+		if play(20); l.c.Peers()[0].Promised != 0 {
+			l.t.Errorf("%v promised although all are measured", l.c.Peers()[0].Promised)
+		}
 	})
 }

@@ -35,7 +35,7 @@ func (u *uplink) kbps(now time.Time) float64 {
 	if u.meter.at.ago(now) > 3*meterInterval {
 		return 0
 	}
-	return u.meter.kbps
+	return float64(u.meter.kbps)
 }
 
 // meterUplinks asks for the counters of the ports where peers are, on the switches whose turn it is.
