@@ -131,6 +131,9 @@ func (c *Controller) register(d *datapath) error {
 
 // unregister forgets a connection that is over. It may be called twice.
 func (c *Controller) unregister(d *datapath) {
+	for _, t := range d.warming {
+		t.Stop() // it would be kept until then
+	}
 	d.table.disconnect(d) // before another connection of the switch may take it over
 	c.leaves(d)
 }

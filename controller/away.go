@@ -13,12 +13,15 @@ const (
 	// maxAway is how many switches that are away are remembered, with what their tables should be: whoever connects under ever
 	// new ids drives out those that have been away for longest.
 	maxAway = 4096
+	// maxAwayPorts bounds likewise how many ports all of them have.
+	maxAwayPorts = 1 << 17
 )
 
 // away is what is kept of a switch that has left, besides its table and its place on the map.
 type away struct {
 	since  time.Time
 	guards map[ofproto.Port]*portGuard // what its ports have had of their shares: they do not get it twice
+	ports  int                         // that are on the map, or have had some
 }
 
 // arrives puts a switch that is up on the map, unless another connection of it is up, which is returned then. before is what was
@@ -50,13 +53,14 @@ func (c *Controller) enter(d *datapath) (other *datapath) {
 	d.table = c.tables[d.dpid]
 	if was, ok := c.left[d.dpid]; ok {
 		delete(c.left, d.dpid)
+		c.portsAway -= was.ports
 		d.guards = was.guards
 	}
 	return nil
 }
 
 // leaves notes that a switch is not up any more. It stays on the map, for its flows go on without us; where too many are away,
-// the one that has been for longest is forgotten.
+// those that have been for longest are forgotten.
 func (c *Controller) leaves(d *datapath) {
 	c.mu.Lock()
 	if c.switches[d.dpid] != d {
@@ -67,21 +71,36 @@ func (c *Controller) leaves(d *datapath) {
 	c.rota.leave(d)
 	c.metrics.switches.Dec()
 	d.metrics.forget()
-	now := time.Now()
-	c.left[d.dpid] = away{now, d.guards}
-	oldest, since := d.dpid, now
-	if len(c.left) > maxAway {
-		for id, a := range c.left {
-			if a.since.Before(since) {
-				oldest, since = id, a.since
-			}
-		}
+	was := away{time.Now(), d.guards, len(d.guards)}
+	if sw, ok := c.topo.Load().Switch(d.dpid); ok {
+		was.ports += len(sw.Ports)
 	}
-	crowded := len(c.left) > maxAway
+	c.left[d.dpid] = was
+	c.portsAway += was.ports
 	c.mu.Unlock()
-	if crowded {
+	for {
+		oldest, crowded := c.crowdedAway()
+		if !crowded {
+			return
+		}
 		c.forgetSwitch(oldest)
 	}
+}
+
+// crowdedAway reports whether more are away than are remembered, and which has been for longest.
+func (c *Controller) crowdedAway() (oldest ofproto.DPID, crowded bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.left) <= maxAway && c.portsAway <= maxAwayPorts {
+		return 0, false
+	}
+	var since time.Time
+	for id, a := range c.left {
+		if since.IsZero() || a.since.Before(since) {
+			oldest, since = id, a.since
+		}
+	}
+	return oldest, true
 }
 
 // forgetSwitch drops a switch that is away, and what its table should have been.
@@ -89,9 +108,10 @@ func (c *Controller) forgetSwitch(id ofproto.DPID) {
 	c.moving.Lock() // or it might come back before it is off the map
 	defer c.moving.Unlock()
 	c.mu.Lock()
-	_, gone := c.left[id]
+	was, gone := c.left[id]
 	if gone {
 		delete(c.left, id)
+		c.portsAway -= was.ports
 		delete(c.tables, id)
 	}
 	c.mu.Unlock()

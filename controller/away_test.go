@@ -63,6 +63,44 @@ func TestManyIDs(t *testing.T) {
 	}
 }
 
+// TestManyPortsAway has somebody connect and leave under ever new datapath ids, each with as many ports as a switch can name. No more
+// of them are remembered than so many, nothing goes on for those that have left, and one that comes and goes is counted once.
+func TestManyPortsAway(t *testing.T) {
+	r := newRig(t)
+	const ids, ports = 120, 1364
+	visit := func(id ofproto.DPID) {
+		next := &rig{c: r.c}
+		f := &ofproto.FeaturesReply{DatapathID: id}
+		for p := range ports {
+			f.Ports = append(f.Ports, ofproto.PhyPort{No: ofproto.Port(p + 1)})
+		}
+		next.d = r.c.newDatapath(ofproto.NewConn(next, ofproto.ConnOptions{FirstRead: firstRead}), f, r.c.log)
+		close(next.d.closed)
+		next.up(t)
+		r.c.unregister(next.d)
+		for _, timer := range next.d.warming {
+			if timer.Stop() {
+				t.Fatal("a switch that has left is still to be measured")
+			}
+		}
+	}
+	for i := range ids {
+		visit(ofproto.DPID(100 + i))
+	}
+	for range 3 {
+		visit(100 + ids - 1)
+	}
+	known := len(r.c.topo.Load().DPIDs()) - 1
+	if most := maxAwayPorts / ports; known != most || len(r.c.left) != most || r.c.portsAway != most*ports {
+		t.Errorf("%d switches on the map, %d away with %d ports; want %d with %d each", known, len(r.c.left), r.c.portsAway, most, ports)
+	}
+	for id, want := range map[ofproto.DPID]bool{1: true, 100: false, 100 + ids - 1: true} {
+		if _, known := r.c.topo.Load().Switch(id); known != want {
+			t.Errorf("switch %v is known: %v", id, known)
+		}
+	}
+}
+
 // TestForgottenWhileItReturns has a switch be forgotten while it is in the midst of its handshake: what it should hold is sent
 // to it afterwards, and it is on the map.
 func TestForgottenWhileItReturns(t *testing.T) {

@@ -127,12 +127,13 @@ type Controller struct {
 
 	moving sync.Mutex // switches come onto the map and leave it one at a time; taken before mu
 
-	mu       sync.Mutex
-	switches map[ofproto.DPID]*datapath  // connected and up
-	rota     rota                        // of those that are up
-	tables   map[ofproto.DPID]*installer // what the tables of these and of those in left should be
-	conns    map[net.Conn]struct{}       // all, also half-open
-	left     map[ofproto.DPID]away       // switches that were up and are away. Invariant: no more than maxAway
+	mu        sync.Mutex
+	switches  map[ofproto.DPID]*datapath  // connected and up
+	rota      rota                        // of those that are up
+	tables    map[ofproto.DPID]*installer // what the tables of these and of those in left should be
+	conns     map[net.Conn]struct{}       // all, also half-open
+	left      map[ofproto.DPID]away       // switches that were up and are away. Invariant: no more than maxAway
+	portsAway int                         // of all of left. Invariant: no more than maxAwayPorts, but for a moment
 }
 
 type endpoint struct {

@@ -37,6 +37,8 @@ type datapath struct {
 	busy     atomic.Bool   // a batch is being handled, at the end of which the connection is flushed
 	closed   chan struct{} // run is over
 
+	warming []*time.Timer // that measure it in its first moments
+
 	have  []ofproto.FlowStat // what the handshake found of ours in the table; nil once compared
 	ports []topo.Port        // as the handshake found them
 
@@ -102,7 +104,7 @@ func (d *datapath) start(before *topo.Switch) {
 	d.have = nil
 	d.measure()
 	for _, later := range warmUp {
-		time.AfterFunc(later, d.measure)
+		d.warming = append(d.warming, time.AfterFunc(later, d.measure))
 	}
 	d.c.probeThrough([]*datapath{d}, time.Now()) // the first viewer should not wait for the next round
 	d.flush()
