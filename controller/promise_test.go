@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 	"github.com/ofctl-live/ofctl-live/policies/direct"
 )
 
@@ -155,4 +156,17 @@ func TestRestartPromises(t *testing.T) {
 			l.t.Errorf("%v promised although all are measured", l.c.Peers()[0].Promised)
 		}
 	})
+}
+
+// TestSilentPlace has a viewer fall silent: his place is given up only where his switch would not tell that he has left.
+func TestSilentPlace(t *testing.T) {
+	for _, plain := range []bool{true, false} {
+		inLab(t, func(l *lab) { singleWith(l, oftest.Options{Plain: plain}) }, func(l *lab) {
+			l.watch("hv1")
+			l.after(quietAfter + 2*meterInterval)
+			if got, want := l.c.Peers()[0].Viewers, map[bool]int{true: 0, false: 1}[plain]; got != want {
+				l.t.Errorf("plain %v: %d viewers at the peer, want %d", plain, got, want)
+			}
+		})
+	}
 }
