@@ -26,7 +26,11 @@ type tally struct {
 // audited compares a switch's whole table with what it should be, and repairs.
 func (d *datapath) audited(have entries, asked time.Time) {
 	d.pairsCounted(have.ours, asked)
-	n := d.table.repair(have, asked)
+	var n tally
+	d.bring(func() int {
+		n = d.table.repair(have, asked)
+		return n.missing + n.surplus
+	})
 	d.c.metrics.repaired.WithLabelValues("missing").Add(float64(n.missing))
 	d.c.metrics.repaired.WithLabelValues("surplus").Add(float64(n.surplus))
 	if n.missing+n.surplus > 0 {

@@ -30,6 +30,7 @@ type datapath struct {
 	xid      atomic.Uint32
 	table    *installer
 	echo     echoes
+	bringing atomic.Bool // the reading goroutine sends many rules, and reads nothing
 	awaited  awaited
 	auditing tableRead     // of the whole table
 	metering tableRead     // of the sessions
@@ -95,7 +96,11 @@ func (c *Controller) newDatapath(conn *ofproto.Conn, f *ofproto.FeaturesReply, l
 // nil if it never was. It runs before the first packet is handled.
 func (d *datapath) start(before *topo.Switch) {
 	d.c.adopt(d, d.have)
-	sent, kept := d.table.connect(d, d.have, d.ovs)
+	var sent, kept int
+	d.bring(func() int {
+		sent, kept = d.table.connect(d, d.have, d.ovs)
+		return sent
+	})
 	if before != nil {
 		d.portsLost(before)
 	}
@@ -197,7 +202,9 @@ func (d *datapath) control(frame []byte) error {
 			d.echo.answered(h.XID)
 		}
 	case *ofproto.BarrierReply:
-		d.table.acknowledged(h.XID, d.now)
+		if d.table.acknowledged(h.XID, d.now) {
+			d.echo.took(d.c.present.at(d.now))
+		}
 	case *ofproto.Error:
 		d.refused(h.XID, m)
 	case *ofproto.FlowRemoved:

@@ -243,8 +243,8 @@ func (t *installer) drop(match func(flow.Rule) bool) {
 	t.remove(keys)
 }
 
-// acknowledged handles a barrier reply: what it confirms is applied now, not before.
-func (t *installer) acknowledged(barrier uint32, now time.Time) {
+// acknowledged handles a barrier reply: what it confirms is applied now, not before. It answers false where it confirms nothing.
+func (t *installer) acknowledged(barrier uint32, now time.Time) bool {
 	t.mu.Lock()
 	in, ok := t.landed(barrier)
 	if ok {
@@ -255,10 +255,11 @@ func (t *installer) acknowledged(barrier uint32, now time.Time) {
 	pending := ok && in.again && t.sendAgain(in)
 	t.mu.Unlock()
 	if !ok || pending {
-		return
+		return ok
 	}
 	t.metrics.installSeconds(in.policy).Observe(now.Sub(in.sent).Seconds())
 	tell(in.done, in.err)
+	return true
 }
 
 // rejected handles an error that names a flow mod of ours: the wish is given up, and whoever waits is told why. It answers

@@ -23,7 +23,8 @@ type echoes struct {
 	mu    sync.Mutex
 	last  time.Time     // of anything heard, by the daemon's presence
 	open  []openEcho    // in their order. Invariant: no more than maxOpen
-	owing time.Time     // when the first was sent that no answer has come for since, by the presence; zero where none is open
+	owing time.Time     // since when no answer has come to those that are open, and no rule was taken, by the presence; zero where none is
+	taken time.Time     // when the switch last took rules or confirmed some, by the presence
 	rtt   time.Duration // the least of the last few: the channel without its queues
 	ring  [8]time.Duration
 	n     int
@@ -81,6 +82,23 @@ func (e *echoes) answered(xid uint32) {
 	}
 }
 
+// took notes that the switch took rules or confirmed some: the answers to echo requests wait on it behind all that it was told.
+func (e *echoes) took(seen time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last, e.taken = seen, seen
+	if len(e.open) > 0 {
+		e.owing = seen
+	}
+}
+
+// lastTaken is when the switch last took rules or confirmed some, by the presence.
+func (e *echoes) lastTaken() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.taken
+}
+
 // roundTrip is the control channel's, 0 while unmeasured.
 func (e *echoes) roundTrip() time.Duration {
 	e.mu.Lock()
@@ -119,6 +137,9 @@ func (e *echoes) wait() <-chan struct{} {
 func (c *Controller) keepAlive(now time.Time) {
 	seen := c.present.at(now)
 	for _, d := range c.up() {
+		if d.bringing.Load() {
+			continue
+		}
 		if d.echo.dead(seen, c.o.EchoInterval) {
 			d.log.WithField("silent", seen.Sub(d.echo.lastHeard()).Round(time.Millisecond)).Warn("switch does not answer: closed")
 			_ = d.conn.Close()
@@ -160,7 +181,18 @@ func (d *datapath) ping(now time.Time) {
 	d.kick()
 }
 
-// alive challenges a connection that another claims to replace: it has so long to answer, by the presence.
+// bring has f send a switch rules, maybe many, at its own pace; f returns their number. Nobody hears it meanwhile, so no answer is
+// missed: one that takes nothing fails by the write deadline.
+func (d *datapath) bring(f func() int) {
+	d.bringing.Store(true)
+	if f() > 0 {
+		d.echo.took(d.c.present.now())
+	}
+	d.bringing.Store(false)
+}
+
+// alive challenges a connection that another claims to replace: it has so long to answer, by the presence, since it last took
+// rules. One that takes some all the time is not challenged for ever.
 func (d *datapath) alive(within time.Duration) bool {
 	answer := d.echo.wait()
 	d.ping(time.Now())
@@ -175,9 +207,18 @@ func (d *datapath) alive(within time.Duration) bool {
 			return false
 		case <-t.C:
 		}
-		left := within - d.c.present.now().Sub(begin)
+		now, last := d.c.present.now(), begin
+		if d.bringing.Load() {
+			last = now
+		} else if taken := d.echo.lastTaken(); taken.After(begin) {
+			last = taken
+		}
+		left := within - now.Sub(last)
 		if left <= 0 {
 			return false
+		}
+		if now.Sub(begin) >= maxUnanswered*d.c.o.EchoInterval {
+			return true
 		}
 		t.Reset(max(left, beatEvery)) // nobody was there to hear the answer all the time
 	}

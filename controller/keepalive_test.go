@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
@@ -162,4 +163,78 @@ func TestDuplicate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// slowTable is what it takes to have a switch come back empty that is to have n rules, each of which takes it so long.
+func (l *lab) slowTable(n int, each time.Duration) {
+	for i := range n {
+		m := ofproto.MatchAll
+		m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto | ofproto.WildTPSrc
+		m.DLType, m.NWProto, m.TPSrc = 0x800, 6, uint16(1+i)
+		l.c.table(1).install([]flow.Rule{{Match: m, Priority: flow.PrioritySession, Cookie: flow.NewCookie(flow.KindSession, uint32(i)), Notify: true}}, "", nil)
+	}
+	l.after(10 * time.Second)
+	l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+		if m.Type() == ofproto.TypeFlowMod {
+			time.Sleep(each)
+		}
+		return v
+	})
+	l.Switch("s1").Restart()
+	l.after(500 * time.Millisecond)
+	if have := l.sessionRules(); have == 0 || have == n {
+		l.t.Fatalf("%d of %d rules", have, n)
+	}
+}
+
+// TestDuplicateWhileBusy has a second switch claim the datapath id of one that is busy taking its rules.
+func TestDuplicateWhileBusy(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.slowTable(20000, 200*time.Microsecond)
+		second := oftest.NewSwitch(oftest.Options{DPID: 1, Ports: []ofproto.Port{1, 2}})
+		go second.Run(l.ctx, l.dial)
+		l.after(20 * time.Second)
+		if second.Received(ofproto.TypeFlowMod) != 0 || l.logged("switch down") != 1 { // by its restart
+			l.t.Errorf("the second was taken for the first, which was down %d times", l.logged("switch down"))
+		}
+		if n := l.sessionRules(); n != 20000 {
+			l.t.Errorf("%d rules", n)
+		}
+	})
+}
+
+// TestBusyForLong has a switch take its rules for more than a minute. It is not given up, although its answers wait behind them; what it
+// confirms tells that it lives.
+func TestBusyForLong(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.slowTable(10000, 4*time.Millisecond)
+		l.after(2 * time.Minute)
+		if n := l.logged("switch down"); n != 1 { // by its restart
+			l.t.Errorf("down %d times", n)
+		}
+		if n := l.sessionRules(); n != 10000 {
+			l.t.Errorf("%d rules", n)
+		}
+	})
+}
+
+// TestConfirmingIsLife has a switch that answers no echo request, as they wait behind many rules, confirm some of these.
+func TestConfirmingIsLife(t *testing.T) {
+	var e echoes
+	start := time.Unix(1000, 0)
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	for i := range uint32(3) {
+		e.sent(i, start, start)
+	}
+	e.heard(at(59)) // packets
+	if !e.dead(at(60), 5*time.Second) {
+		t.Error("not dead after a minute without an answer")
+	}
+	e.took(at(50))
+	if e.heard(at(109)); e.dead(at(109), 5*time.Second) {
+		t.Error("dead within a minute of its last word about its rules")
+	}
+	if !e.dead(at(110), 5*time.Second) {
+		t.Error("not dead a minute after that")
+	}
 }
