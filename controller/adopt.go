@@ -123,10 +123,23 @@ func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID
 		f.session.copying = f.session.copying || copied
 		f.session.resumes = f.session.resumes || copied
 	}
+	orphan := f.session.orphan()
 	f.session.mu.Unlock()
 	if newer {
 		f.session.supersedes(step)
 	}
+	if orphan && !c.o.KeepOrphans {
+		f.session.reset("its source is gone")
+	}
+}
+
+// orphan reports whether the session's peer has been found dead. Under mu.
+func (s *session) orphan() bool {
+	if s.peer == nil {
+		return false
+	}
+	h := s.peer.health.Load()
+	return !h.ok && h != unprobed
 }
 
 // supersedes has those rules that a switch still had of a session go which its newer plan lacks.

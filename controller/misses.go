@@ -20,15 +20,12 @@ type peerProbe struct {
 	seq    uint32
 	sent   time.Time // by the daemon's presence
 	misses int
+	absent int // rounds in a row in which it was searched for in vain
 	open   bool
 }
 
-// next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has spoken
-// since: of a switch that is silent itself nothing follows for its hosts. It is not due while the one before it may still
-// be under way, as when many switches come up at once. seen and spoke are of the presence.
-func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke time.Time) (last, seq uint32, misses int, due bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// of finds what is known of a peer. Under mu.
+func (w *prober) of(e endpoint) *peerProbe {
 	if w.peers == nil {
 		w.peers = make(map[endpoint]*peerProbe)
 	}
@@ -37,6 +34,27 @@ func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke 
 		p = &peerProbe{seq: uint32(time.Now().UnixNano())}
 		w.peers[e] = p
 	}
+	return p
+}
+
+// absent counts the rounds in a row in which a peer was missed where it should be.
+func (w *prober) absent(e endpoint, missed bool) (rounds int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.of(e)
+	if p.absent++; !missed {
+		p.absent = 0
+	}
+	return p.absent
+}
+
+// next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has spoken
+// since: of a switch that is silent itself nothing follows for its hosts. It is not due while the one before it may still
+// be under way, as when many switches come up at once. seen and spoke are of the presence.
+func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke time.Time) (last, seq uint32, misses int, due bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.of(e)
 	if p.open && seen.Sub(p.sent) < underWay {
 		return 0, 0, 0, false
 	}

@@ -55,6 +55,7 @@ func (c *Controller) probe(now time.Time) {
 	c.expireRegistrations(c.present.at(now))
 	c.streams.Expire(c.present.at(now))
 	c.probeThrough(c.up(), now)
+	c.missPeers(c.topo.Load())
 }
 
 // probeThrough asks for what is at some switches, and there for all whose place nobody knows.

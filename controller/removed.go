@@ -167,7 +167,8 @@ func (c *Controller) housekeep(now time.Time) {
 			s.resumes = false
 			mute = append(mute, s)
 		}
-		if s.state == ended || s.state == parked && s.since.ago(now) > parkedFor || s.state == finished && s.since.ago(now) > finishedFor {
+		if silent := s.since.ago(now); s.state == ended || s.state == parked && silent > parkedFor ||
+			s.state == finished && silent > finishedFor || s.state == resetting && silent > switchMemory {
 			old = append(old, s)
 		}
 		s.mu.Unlock()

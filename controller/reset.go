@@ -6,7 +6,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -19,6 +21,7 @@ import (
 const (
 	resetTries = 20
 	resetEvery = 100 * time.Millisecond // between tries: the switch may still send the answer by the rule just deleted
+	resetLater = time.Second            // while the client's switch is away: that counts as no try
 
 	// resetLinger is how long a connection that has been ended is remembered: its segments that were still under way would
 	// else be taken for those of a connection that nobody saw begin.
@@ -66,6 +69,7 @@ func (s *session) reset(why string) bool {
 	s.unseat()
 	s.retract()
 	s.held = nil
+	s.since = momentOf(time.Now())
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.metrics.reset(s.Source.Name)
@@ -74,8 +78,14 @@ func (s *session) reset(why string) bool {
 	return true
 }
 
-// provoke sends the SYN, and again until the client has answered.
+// provoke sends the SYN, and again until the client has answered. While the client's switch is away it waits, for as long as
+// a switch is remembered: its rules are still there, and lead to a source that is gone.
 func (s *session) provoke(tries int) {
+	select {
+	case <-s.c.over:
+		return
+	default:
+	}
 	s.mu.Lock()
 	open := s.state == resetting && !s.refused
 	s.mu.Unlock()
@@ -86,8 +96,47 @@ func (s *session) provoke(tries int) {
 		s.forget("reset, and its client is gone too")
 		return
 	}
-	s.sendToClient(packet.TCP{Seq: uint32(time.Now().UnixNano()), Flags: packet.SYN, Window: 1024})
-	time.AfterFunc(resetEvery, func() { s.provoke(tries - 1) })
+	if s.sendToClient(packet.TCP{Seq: uint32(time.Now().UnixNano()), Flags: packet.SYN, Window: 1024}) || s.seekClient() {
+		time.AfterFunc(resetEvery, func() { s.provoke(tries - 1) })
+		return
+	}
+	time.AfterFunc(resetLater, func() { s.provoke(tries) })
+}
+
+// seekClient asks for the client where its packets come in: that of a session of an earlier run may not have been seen yet.
+// It answers false where that switch is away.
+func (s *session) seekClient() bool {
+	s.mu.Lock()
+	s.findEdge(s.c.topo.Load())
+	var edge steer.Step
+	if n := len(s.plan.Steps); n > 0 {
+		edge = s.plan.Steps[n-1]
+	}
+	s.mu.Unlock()
+	d, up := s.c.datapath(edge.DPID)
+	if !up {
+		return false
+	}
+	frame := packet.AppendARP(nil, packet.ARP{Op: packet.ARPRequest, SenderMAC: probeMAC(0), TargetIP: s.Client})
+	for _, r := range edge.Rules {
+		if r.Match.NWSrc != s.Client { // the way back, which outlives the way there
+			d.emit(outOf(r), frame)
+		}
+	}
+	return true
+}
+
+// outOf is the port that a session's rule sends by.
+func outOf(r flow.Rule) ofproto.Port {
+	for _, a := range r.Actions {
+		if out, ok := a.(ofproto.Output); ok {
+			if out.Port == ofproto.PortInPort {
+				return r.Match.InPort
+			}
+			return out.Port
+		}
+	}
+	return ofproto.PortNone
 }
 
 // answered handles the packet in hand of a session that is being reset, back for one of its source: its numbers are what both
@@ -115,12 +164,13 @@ func (s *session) answered(d *datapath, back bool) {
 	}
 }
 
-// sendToClient has the client's switch send a segment that seems to come from the service it dialled.
-func (s *session) sendToClient(t packet.TCP) {
+// sendToClient has the client's switch send a segment that seems to come from the service it dialled. It answers
+// false where that switch is away, or nobody knows it.
+func (s *session) sendToClient(t packet.TCP) bool {
 	now := s.decided()
 	t.SrcMAC, t.SrcIP, t.SrcPort = now.DialedMAC, now.Tuple.Service, now.ServicePort
 	t.DstMAC, t.DstIP, t.DstPort = now.ClientMAC, now.Client, now.ClientPort
-	s.c.deliver(t)
+	return s.c.deliver(t)
 }
 
 // sendToSource has the source's switch send it a segment as the client's would have arrived there.
@@ -132,15 +182,15 @@ func (s *session) sendToSource(t packet.TCP) {
 }
 
 // deliver sends a segment out of the port where its destination sits. What a session rebuilt after a restart does not know
-// is looked up by address; where nobody knows it, nothing is sent.
-func (c *Controller) deliver(t packet.TCP) {
+// is looked up by address; where nobody knows it, or its switch is away, nothing is sent, and the answer is false.
+func (c *Controller) deliver(t packet.TCP) bool {
 	snap := c.topo.Load()
 	h, ok := snap.Host(t.DstMAC)
 	if t.DstMAC == ([6]byte{}) {
 		h, ok = snap.HostByIP(t.DstIP)
 	}
 	if !ok {
-		return
+		return false
 	}
 	t.DstMAC = h.MAC
 	if t.SrcMAC == ([6]byte{}) {
@@ -148,9 +198,11 @@ func (c *Controller) deliver(t packet.TCP) {
 			t.SrcMAC = from.MAC
 		}
 	}
-	if d, ok := c.datapath(h.At.DPID); ok {
+	d, up := c.datapath(h.At.DPID)
+	if up {
 		d.emit(h.At.Port, packet.AppendTCP(nil, t))
 	}
+	return up
 }
 
 // A Change is a session that would be served from elsewhere if it began now.

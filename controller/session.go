@@ -26,7 +26,7 @@ type session struct {
 	mu    sync.Mutex // guards what follows, and Source, Reason and peer until the rules are acknowledged
 	plan  steer.Plan
 	held  *held  // the newest packet that waits for the rules
-	since moment // when it was parked, or finished
+	since moment // when it was parked, or finished, or its reset began
 	meter meter
 
 	reading *stream.Reading // what its client has said so far; nil before its first word and once nothing more is to be learnt
