@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -84,4 +85,27 @@ bypass: {strategy: nearest}
 		t.Errorf("the next viewer is sent to the vanished peer: %v", there)
 	}
 	next.sawAll(p.finish(time.Second))
+}
+
+// A peer that vanishes while nobody is in control: the next daemon never hears of it, and has its viewers' players end for all that.
+func TestPeerVanishesUnseen(t *testing.T) {
+	n := newLab(t).single(2)
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	n.servers()
+	d.healthy("hb-relay")
+	n.publish()
+	first := n.viewers[0].watch(cdnURL)
+	first.plays(30)
+
+	_ = d.stop(syscall.SIGKILL)
+	run(t, n.core.command("ip", "link", "set", n.hb.far, "down"))
+	d = n.daemon(bypassConfig)
+	d.connected("1")
+	if err := first.wait(15 * time.Second); err != nil {
+		t.Errorf("a viewer of the vanished peer was not told: %v", err)
+	}
+	if n := d.bySource()["hb-relay"]; n > 0 {
+		t.Errorf("%d sessions are with the dead peer", n)
+	}
 }
