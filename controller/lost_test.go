@@ -31,6 +31,16 @@ func (l *lab) nobodyWatches() {
 	}
 }
 
+// goesAfterAnHour fails the test unless nothing is counted of any session now, and none is known an hour later.
+func (l *lab) goesAfterAnHour() {
+	l.t.Helper()
+	l.nobodyWatches()
+	l.after(time.Hour)
+	if n := len(l.c.Sessions()); n != 0 {
+		l.t.Errorf("%d sessions an hour later", n)
+	}
+}
+
 // TestClientsSwitchForgotten has a viewer's switch leave for good. He is not counted for ever, and forgotten in the end.
 func TestClientsSwitchForgotten(t *testing.T) {
 	inLab(t, line, func(l *lab) {
@@ -46,11 +56,7 @@ func TestClientsSwitchForgotten(t *testing.T) {
 		if s := l.session(l.Host("hv1")); s.State != "parked" {
 			l.t.Errorf("%s ten minutes after its switch was forgotten", s.State)
 		}
-		l.nobodyWatches()
-		l.after(time.Hour)
-		if n := len(l.c.Sessions()); n != 0 {
-			l.t.Errorf("%d sessions after two hours", n)
-		}
+		l.goesAfterAnHour()
 	})
 }
 
@@ -90,11 +96,7 @@ func TestRefusedWhenSentAgain(t *testing.T) {
 		l.after(10 * time.Second)
 		l.Switch("s1").Intercept(nil)
 		l.after(5 * time.Minute)
-		l.nobodyWatches()
-		l.after(time.Hour)
-		if n := len(l.c.Sessions()); n != 0 {
-			l.t.Errorf("%d sessions after an hour", n)
-		}
+		l.goesAfterAnHour()
 	})
 }
 

@@ -40,13 +40,13 @@ func expected(kbps, promised float64) float64 {
 	return kbps
 }
 
+// orAssumed is what a viewer is promised: what is known, in whole kbit/s, or what is assumed.
+func orAssumed(kbps float64) int64 { return cmp.Or(int64(kbps), assumedKbps) }
+
 // promise promises a viewer so much of the peer's bandwidth, 0 for what is not known, and returns how much it is; ok is false
 // where there is not so much left.
 func (p *peer) promise(kbps float64) (promised int64, ok bool) {
-	promised = int64(kbps)
-	if promised == 0 {
-		promised = assumedKbps
-	}
+	promised = orAssumed(kbps)
 	for {
 		before := p.promised.Load()
 		c := stream.Candidate{Peer: p.Peer, Kbps: float64(p.kbps.Load()), Promised: float64(before), Expects: expected(kbps, float64(before))}
@@ -62,7 +62,7 @@ func (p *peer) promise(kbps float64) (promised int64, ok bool) {
 // vow promises a session that its peer serves already what it is expected to take, until that is measured. Under mu.
 func (s *session) vow() {
 	if s.peer != nil && s.Redirected() {
-		s.promised = int64(cmp.Or(s.c.rated(s.Service), assumedKbps))
+		s.promised = orAssumed(s.c.rated(s.Service))
 		s.peer.promised.Add(s.promised)
 	}
 }
