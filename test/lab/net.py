@@ -95,9 +95,11 @@ def controller_says(what):
         return json.load(answer)
 
 
-def peers_are_well(count):
-    """Whether so many peers have registered and answer the controller's probes."""
-    return sum(p["healthy"] and p["registered"] for p in controller_says("peers")) == count
+def peers_are_well(registered):
+    """Whether all peers answer the controller's probes, and so many of them
+    have registered. A viewer before that would be sent to the CDN."""
+    peers = controller_says("peers")
+    return all(p["healthy"] for p in peers) and sum(p["registered"] for p in peers) == registered
 
 
 def links_are_measured(topo):
@@ -131,9 +133,8 @@ def serve(net, spec, processes):
         relay(processes, spec, hb, "--upstream", cdn, "--push", cdn)
     for host in servers:
         wait_until("server on " + host.name, lambda: listening(host), 15)
-    if peers:
-        wait_until("the peers' health", lambda: peers_are_well(len(peers)), 30)
-        wait_until("the links' delays", lambda: links_are_measured(net.topo), 30)
+    wait_until("the peers' health", lambda: peers_are_well(len(peers)), 30)
+    wait_until("the links' delays", lambda: links_are_measured(net.topo), 30)
     return servers
 
 
