@@ -24,11 +24,13 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 		case snap.IsLink(topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}):
 			return d.forward(snap) // its own switch decides; here it only passes
 		case d.noRoom():
-			return d.forward(snap) // to the node it dialled, packet by packet
+			return d.passBy(snap, s)
 		case !d.mayBegin(svc, d.now):
 			return nil
 		case p.TCPFlags&packet.RST != 0:
 			return d.forward(snap) // the last word of a connection that has ended
+		case !d.guard(d.packet.in.InPort).begun.room():
+			return d.passBy(snap, s) // all that is remembered of its port goes on
 		}
 	}
 	var taken []endpoint
@@ -64,6 +66,15 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 	}
 	s.read(p.Seq, p.L4Payload) // the switch may send up what comes right behind the SYN, before it heeds the new rules
 	return s.again(d, snap)
+}
+
+// passBy sends the packet in hand, whose connection there is no room for, to the node it dialled, as those that follow. old is the
+// session that the same port had before, if any: it would take them for its own.
+func (d *datapath) passBy(snap *topo.Snapshot, old *session) error {
+	if old != nil {
+		old.forget("its port was used again")
+	}
+	return d.forward(snap)
 }
 
 func (d *datapath) tuple() stream.Tuple {

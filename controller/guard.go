@@ -211,12 +211,9 @@ func (d *datapath) onLink() bool {
 // mayBegin reports whether the packet in hand may begin a session with a service; where not, its port is quenched.
 func (d *datapath) mayBegin(svc *stream.Service, now time.Time) bool {
 	g, v := d.guard(d.packet.in.InPort), granted
-	if !g.begun.room() {
-		v = overShare
-	}
 	if hasty := d.table.unconfirmed() > behind || d.lag > 2*lagging; hasty || d.strained {
 		s := shares[classStream]
-		v = max(v, g.shares[classStream].take(&d.whole.shares[classStream], s, now))
+		v = g.shares[classStream].take(&d.whole.shares[classStream], s, now)
 		if hasty {
 			v = max(v, g.haste.take(&d.whole.haste, share{s.rate, hasteBurst}, now))
 		}

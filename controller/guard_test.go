@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -297,6 +298,47 @@ func TestRoomForSessions(t *testing.T) {
 		}
 		if !first.isOpen() || len(b.heard) > maxHeard || len(b.young) > maxUnheard {
 			l.t.Errorf("%d and %d", len(b.young), len(b.heard))
+		}
+	})
+}
+
+// TestBeyondRoom has a viewer dial from a port where all that is remembered of sessions goes on. The daemon keeps up, so nothing is
+// dropped: he is served by the node he dialled, and what he sends counts towards the port's share once it does not.
+func TestBeyondRoom(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		before := l.Host("hv1").DialFrom(41000, cdnIP, 1935)
+		l.servedBy(before, "hv1", "hb")
+		l.after(10 * time.Minute) // its rules have expired
+		d, _ := l.c.datapath(1)
+		b := &d.guard(3).begun
+		other := &session{c: l.c, state: active, heard: true}
+		b.young, b.heard = slices.Repeat([]*session{other}, maxUnheard), slices.Repeat([]*session{other}, maxHeard)
+		l.servedBy(l.watch("hv1"), "hv1", "hs")
+		l.Host("hs").Frames()
+		for i, flags := range []uint8{packet.SYN, packet.ACK, packet.ACK} { // from a port that led to the peer
+			l.Host("hv1").SendTCP(packet.TCP{DstIP: cdnIP, SrcPort: 41000, DstPort: 1935, Seq: uint32(99 + i), Flags: flags, Window: 1000})
+			l.after(time.Second)
+		}
+		if n := saw(l.Host("hs"), l.Host("hv1").IP); n < 3 {
+			l.t.Errorf("%d segments of a new connection came to whom it dialled, want all 3", n)
+		}
+		if n := l.metric("ofctl_packet_ins_dropped_total"); n != 0 || l.logged("port floods") != 0 {
+			l.t.Errorf("%v packets are dropped", n)
+		}
+		if n := l.metric("ofctl_sessions"); n != 0 {
+			l.t.Errorf("%v sessions begin where there is no room for any", n)
+		}
+		l.servedBy(l.watch("hv2"), "hv2", "hb")
+		for range 25 {
+			l.atOnce(func() {
+				for n := range 400 {
+					l.Switch("s1").Receive(3, segment(l, n, packet.SYN))
+				}
+			})
+			l.after(40 * time.Millisecond)
+		}
+		if l.dropped(3, classStream) == 0 {
+			l.t.Error("a flood beside them is not held to its share")
 		}
 	})
 }
