@@ -122,8 +122,12 @@ func (c *Controller) register(d *datapath) error {
 		if old.alive(challengeTimeout) {
 			return fmt.Errorf("datapath %v is connected already and alive", d.dpid)
 		}
-		old.sparingly("no answer").Warn("no answer to a challenge by a newer connection: closed")
-		_ = old.conn.Close()
+		select {
+		case <-old.closed: // by itself, meanwhile
+		default:
+			old.sparingly("no answer").Warn("no answer to a challenge by a newer connection: closed")
+			_ = old.conn.Close()
+		}
 		<-old.closed // what it has in hand is not to be taken for the newer one's
 		c.unregister(old)
 	}

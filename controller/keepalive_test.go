@@ -165,6 +165,26 @@ func TestDuplicate(t *testing.T) {
 	})
 }
 
+// TestDuplicateOfOneThatLeaves has a switch connect anew while its first connection, which does not answer any more, is still there
+// and then ends. That took no challenge, and nobody says so.
+func TestDuplicateOfOneThatLeaves(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.Switch("s1").Intercept(hang)
+		second := oftest.NewSwitch(oftest.Options{DPID: 1, Ports: []ofproto.Port{1, 2}})
+		go second.Run(l.ctx, l.dial)
+		l.after(challengeTimeout / 2)
+		l.Switch("s1").Disconnect()
+		l.after(100 * time.Millisecond)
+		if second.Received(ofproto.TypeFlowMod) == 0 {
+			l.t.Error("the second waits although the first has left")
+		}
+		if n := l.logged("no answer to a challenge by a newer connection: closed"); n != 0 || l.logged("switch down") != 1 {
+			l.t.Errorf("closed %d times, down %d times", n, l.logged("switch down"))
+		}
+		l.Switch("s1").Intercept(nil)
+	})
+}
+
 // slowTable is what it takes to have a switch come back empty that is to have n rules, each of which takes it so long.
 func (l *lab) slowTable(n int, each time.Duration) {
 	for i := range n {
