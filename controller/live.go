@@ -69,8 +69,8 @@ func (s *session) supersede(want stream.Intent) {
 	}
 }
 
-// sources is where streams can be had from, as far as that can be counted on now.
-func (c *Controller) sources() stream.Map {
+// sources is where a relay can have a stream from, as far as that can be counted on now. What it is told to take, it is promised.
+func (c *Controller) sources(id stream.ID, relay string) stream.Map {
 	snap, now := c.topo.Load(), c.settings()
 	host := func(source string) *topo.Host {
 		if p := now.peers.byName[source]; p != nil && p.health.Load().ok {
@@ -83,12 +83,25 @@ func (c *Controller) sources() stream.Map {
 		}
 		return nil
 	}
-	live := c.streams.Load()
+	var rate float64
+	if l, ok := c.streams.Load().Stream(id); ok {
+		rate = c.rated(l.Service)
+	}
 	full := func(source string) bool {
 		p := now.peers.byName[source]
-		return p != nil && (p.draining || p.candidate(snap, live).Full())
+		if p == nil || p.draining {
+			return p != nil
+		}
+		at := p.candidate(snap, c.streams.Load()) // as it is now: the relay before may have taken the last room
+		at.Expects = expected(rate, at.Promised)
+		return at.Full()
 	}
-	return stream.Map{Snapshot: snap, Host: host, Full: full}
+	taken := func(source string) {
+		if p := now.peers.byName[source]; p != nil {
+			p.pledges.add(pull{relay, id}, orAssumed(rate), p.promised, time.Now())
+		}
+	}
+	return stream.Map{Snapshot: snap, Host: host, Full: full, Taken: taken}
 }
 
 // Upstreams answers where a relay should have a stream from, best first, as the address and port to dial. What is answered
@@ -104,7 +117,7 @@ func (c *Controller) Upstreams(id stream.ID, relay string, now time.Time) ([]str
 		memory = reportedMemory
 	}
 	var list []stream.Service
-	for _, o := range c.streams.Choose(id, relay, c.sources(), s.Margin, c.present.at(now).Add(memory)) {
+	for _, o := range c.streams.Choose(id, relay, c.sources(id, relay), s.Margin, c.present.at(now).Add(memory)) {
 		if p := s.peers.byName[o.Source]; p != nil {
 			list = append(list, stream.Service{Name: p.Name, Address: p.Address, Port: p.Port})
 		} else if o.Source == stream.CDN {

@@ -147,6 +147,7 @@ func (c *Controller) sumLoads(now time.Time) {
 	}
 	for _, p := range c.settings().peers.order {
 		p.kbps.Store(int64(max(sum[p.Name], p.uplink.kbps(now))))
+		p.pledges.lapse(p.promised, now)
 	}
 	for _, s := range measured {
 		s.mu.Lock()

@@ -17,7 +17,8 @@ type peer struct {
 	viewers    *atomic.Int64 // sessions that it serves
 	reports    *atomic.Bool  // it posts callbacks
 	kbps       *atomic.Int64 // what it sent lately, in kbit/s
-	promised   *atomic.Int64 // what the newest of its viewers will take, in kbit/s
+	promised   *atomic.Int64 // what the newest of its viewers and relays will take, in kbit/s
+	pledges    *pledges      // to relays
 	uplink     *uplink
 	health     *atomic.Pointer[health]
 }
@@ -106,17 +107,17 @@ func (p *peer) same(as stream.Peer) bool {
 }
 
 func (s *peerSet) keep(p stream.Peer) *peer {
-	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), promised: new(atomic.Int64), uplink: new(uplink), health: new(atomic.Pointer[health])}
+	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), promised: new(atomic.Int64), pledges: new(pledges), uplink: new(uplink), health: new(atomic.Pointer[health])}
 	n.health.Store(unprobed)
 	if s == nil {
 		return n
 	}
 	if old := s.byName[p.Name]; old != nil && old.same(p) {
-		n.viewers, n.kbps, n.promised, n.uplink, n.health, n.reports = old.viewers, old.kbps, old.promised, old.uplink, old.health, old.reports
+		n.viewers, n.kbps, n.promised, n.pledges, n.uplink, n.health, n.reports = old.viewers, old.kbps, old.promised, old.pledges, old.uplink, old.health, old.reports
 		return n
 	}
 	if i := slices.IndexFunc(s.former, func(old *peer) bool { return old.same(p) }); i >= 0 {
-		n.viewers, n.promised = s.former[i].viewers, s.former[i].promised
+		n.viewers, n.promised, n.pledges = s.former[i].viewers, s.former[i].promised, s.former[i].pledges
 	}
 	return n
 }

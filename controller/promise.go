@@ -2,6 +2,9 @@ package controller
 
 import (
 	"cmp"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 )
@@ -84,6 +87,47 @@ func (s *session) takes() float64 {
 		return float64(s.meter.kbps)
 	}
 	return 0
+}
+
+// pledges is what a peer has promised to relays that were told to take streams from it, of which no switch counts one by one: each
+// holds for as long as what its line sends is believed, by when that tells of the copy as well. The zero value is empty and ready.
+type pledges struct {
+	mu sync.Mutex
+	m  map[pull]pledge
+}
+
+// A pull is a relay's of a stream.
+type pull struct {
+	relay string
+	stream.ID
+}
+
+type pledge struct {
+	kbps int64
+	at   moment
+}
+
+// add promises so much to a relay, on account of all that the peer has promised. Told once more, it is the same promise.
+func (p *pledges) add(to pull, kbps int64, promised *atomic.Int64, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.m == nil {
+		p.m = make(map[pull]pledge)
+	}
+	promised.Add(kbps - p.m[to].kbps)
+	p.m[to] = pledge{kbps, momentOf(now)}
+}
+
+// lapse takes back what has been promised for long enough.
+func (p *pledges) lapse(promised *atomic.Int64, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for to, made := range p.m {
+		if made.at.ago(now) >= uplinkMemory {
+			promised.Add(-made.kbps)
+			delete(p.m, to)
+		}
+	}
 }
 
 // A mean is the mean of some rates.

@@ -1,10 +1,12 @@
 package controller
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 	"github.com/ofctl-live/ofctl-live/policies/direct"
 )
@@ -169,4 +171,52 @@ func TestSilentPlace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPromisedToRelays has twelve relays ask for one stream within a moment: as many are sent to the peer that has it as its
+// bandwidth is for, and no viewer besides. One that asks once more is promised nothing more, and what
+// none of them has come to take is free again later.
+func TestPromisedToRelays(t *testing.T) {
+	const relays = 12
+	name := func(i int) string { return string(rune('a' + i)) }
+	inLab(t, func(l *lab) {
+		single(l)
+		l.o.Peers[0].MaxKbps, l.o.Margin = 4*assumedKbps, 300*time.Millisecond
+		for i := range relays {
+			h := l.AddHost(name(i), "10.0.1."+strconv.Itoa(i), "s1", ofproto.Port(10+i), 5*time.Millisecond)
+			h.Listen(1935)
+			l.o.Peers = append(l.o.Peers, stream.Peer{Name: h.Name, Address: h.IP, Port: 1935, MaxViewers: 1})
+		}
+	}, func(l *lab) {
+		l.c.streams.Publish(liveA, "live", "hb", l.Host("hv2").IP, time.Time{})
+		ask := func() (atPeer int) {
+			for i := range relays {
+				list, err := l.c.Upstreams(liveA, name(i), time.Now())
+				if err != nil {
+					l.t.Fatal(err)
+				}
+				if list[0].Name == "hb" {
+					atPeer++
+				}
+			}
+			return atPeer
+		}
+		for range 2 {
+			if n := ask(); n != 4 {
+				l.t.Errorf("%d of %d relays are sent to the peer, want 4", n, relays)
+			}
+			if p := l.c.Peers()[0]; p.Promised != 4*assumedKbps {
+				l.t.Errorf("%v kbit/s are promised, want %v", p.Promised, 4*assumedKbps)
+			}
+			l.after(time.Second)
+		}
+		l.watch("hv1")
+		if s := l.session(l.Host("hv1")); s.Source.Name == "hb" {
+			l.t.Error("a viewer is sent there as well")
+		}
+		l.after(uplinkMemory + meterInterval)
+		if p := l.c.Peers()[0]; p.Promised != 0 {
+			l.t.Errorf("%v kbit/s are promised long after", p.Promised)
+		}
+	})
 }

@@ -11,6 +11,9 @@ import (
 // What a peer sends is more than its sessions show: other relays take streams from it, and players dial it themselves. Its
 // switch counts all of that on its port.
 
+// uplinkMemory is how long what a peer sent is believed.
+const uplinkMemory = 3 * meterInterval
+
 // An uplink is what is known of a peer's traffic into the network. Its zero value has measured nothing.
 type uplink struct {
 	mu    sync.Mutex
@@ -32,7 +35,7 @@ func (u *uplink) sent(at topo.Point, bytes uint64, now time.Time) {
 func (u *uplink) kbps(now time.Time) float64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.meter.at.ago(now) > 3*meterInterval {
+	if u.meter.at.ago(now) > uplinkMemory {
 		return 0
 	}
 	return float64(u.meter.kbps)

@@ -17,6 +17,9 @@ type Map struct {
 	// Full reports whether a source has no room for one more relay; nil: all have. A relay that has a stream from there
 	// keeps its place.
 	Full func(source string) bool
+	// Taken is told of the source that a relay is told to have a stream from, where that is new (see Directory.Choose); nil:
+	// nobody wants to know.
+	Taken func(source string)
 }
 
 // between is the one-way delay from one host's network card to another's; access lines that were not measured count
@@ -259,7 +262,7 @@ func (l *Live) Expected(sources []string, m Map, margin time.Duration) (lags []t
 // Choose answers Upstreams of a stream and notes at once that the relay takes the first of them, so that of two relays
 // that ask at the same time neither is sent to wait for the other. What is noted holds until then. The copy of a relay that has
 // said itself where it has the stream from stays from there until it says otherwise; that it may change is noted beside. The
-// map is asked under the directory's lock.
+// map is asked, and told, under the directory's lock.
 func (d *Directory) Choose(id ID, relay string, m Map, margin time.Duration, until time.Time) []Offer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -272,6 +275,9 @@ func (d *Directory) Choose(id ID, relay string, m Map, margin time.Duration, unt
 		return nil
 	}
 	first := offers[0].Source
+	if own, _ := l.Copy(relay); m.Taken != nil && first != own.From && first != own.Next {
+		m.Taken(first)
+	}
 	if f := d.fact(id, relay); !f.sure {
 		d.pull(id, relay, first, until)
 	} else if first != f.From {
