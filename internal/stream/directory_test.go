@@ -137,7 +137,7 @@ func wrongOffers(l *Live, relay string, offers []Offer, m Map, margin time.Durat
 		lag, ok := l.Lag(at, m)
 		from, to := m.Host(at), m.Host(relay)
 		_, there := l.Copy(at)
-		if !ok || from == nil || to == nil || l.comesBy(at, relay) || at != CDN && !there || m.Full(at) && at != own.From && at != own.Next {
+		if !ok || from == nil || to == nil || comesBy(l, at, relay) || at != CDN && !there || m.Full(at) && at != own.From && at != own.Next {
 			continue
 		}
 		links, _ := m.Delay(from.At.DPID, to.At.DPID)
@@ -171,7 +171,7 @@ func wrongOffers(l *Live, relay string, offers []Offer, m Map, margin time.Durat
 		}
 	}
 	for i, o := range offers {
-		if o.Source == relay || l.comesBy(o.Source, relay) {
+		if o.Source == relay || comesBy(l, o.Source, relay) {
 			return fmt.Errorf("%v would come in a circle", o)
 		}
 		if slices.ContainsFunc(offers[:i], func(p Offer) bool { return p.Source == o.Source }) {
@@ -339,6 +339,23 @@ func TestDirectoryAtOnce(t *testing.T) {
 	}
 }
 
+// comesBy reports whether a source has its copy by way of another, or may come to by what was told, or is that other.
+func comesBy(l *Live, at, other string) bool {
+	above := []string{at}
+	for i := 0; i < len(above); i++ {
+		if above[i] == other {
+			return true
+		}
+		c, _ := l.Copy(above[i])
+		for _, from := range []string{c.From, c.Next} {
+			if from != "" && !slices.Contains(above, from) {
+				above = append(above, from)
+			}
+		}
+	}
+	return false
+}
+
 // crowd is a directory of many streams and viewers.
 func crowd(streams, peers, viewers int) *Directory {
 	var d Directory
@@ -382,5 +399,30 @@ func BenchmarkChoose(b *testing.B) {
 	for b.Loop() {
 		i++
 		d.Choose(ID{"live", fmt.Sprint(i % 500)}, peerName(1+i%50), m, 0, time.Time{})
+	}
+}
+
+// BenchmarkChooseAmong has a relay choose among 200 copies of one stream: all from the first, or each from the one before.
+func BenchmarkChooseAmong(b *testing.B) {
+	const copies = 200
+	m := randomNet(rand.New(rand.NewPCG(1, 1)), copies+2).Map()
+	for _, shape := range []struct {
+		name string
+		from func(i int) int
+	}{{"star", func(int) int { return 1 }}, {"chain", func(i int) int { return i - 1 }}} {
+		b.Run(shape.name, func(b *testing.B) {
+			var d Directory
+			key := ID{"live", "a"}
+			d.Publish(key, "", peerName(1), ofproto.IPv4{}, time.Time{})
+			for i := 2; i <= copies; i++ {
+				d.Report(peerName(i), []Reported{{ID: key, From: peerName(shape.from(i))}}, time.Time{})
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i++
+				d.Choose(key, peerName(2+i%copies), m, time.Second, time.Time{})
+			}
+		})
 	}
 }

@@ -40,30 +40,67 @@ func (m Map) between(a, b *topo.Host) (time.Duration, bool) {
 // node has every stream: from the source where it is published, or else from outside. False: the source has no copy, or
 // it comes from where there is none, or in a circle, or over what is not on the map.
 func (l *Live) Lag(at string, m Map) (lag time.Duration, ok bool) {
-	for range len(l.Copies) + 2 {
-		c, _ := l.Copy(at)
-		from := c.From
-		switch {
-		case c.Published:
-			p, _ := m.HostByIP(c.Publisher)
-			line, _ := m.between(p, m.Host(at))
-			return lag + line, true
-		case from != "":
-		case at != CDN:
-			return 0, false
-		default:
-			if from = l.published(); from == "" {
-				return lag, true
-			}
-		}
-		step, ok := m.between(m.Host(from), m.Host(at))
-		if !ok {
-			return 0, false
-		}
-		lag += step
-		at = from
+	k := l.reckon(m).find(at)
+	return k.lag, k.ok
+}
+
+// A reckoning is the lag of a stream's copies by one map. Each is worked out once, however many others come by it.
+type reckoning struct {
+	*Live
+	Map
+	at   []reckoned // as Copies, and last the service's own node's, which is used where that is not among them
+	home string     // where the node has the stream from; "" for outside
+}
+
+// A reckoned is what is known of one copy.
+type reckoned struct {
+	host    *topo.Host
+	lag     time.Duration
+	ok      bool // lag is known
+	reached bool // it has been worked out, or is being: what needs it meanwhile comes in a circle
+}
+
+func (l *Live) reckon(m Map) *reckoning {
+	return &reckoning{Live: l, Map: m, at: make([]reckoned, len(l.Copies)+1), home: l.published()}
+}
+
+// find is what is known of a source's copy: nothing of one that it does not have.
+func (r *reckoning) find(at string) reckoned {
+	i, ok := slices.BinarySearchFunc(r.Copies, at, compareCopy)
+	switch {
+	case ok:
+		return r.of(i, r.Copies[i])
+	case at == CDN:
+		return r.of(len(r.Copies), Copy{At: CDN})
 	}
-	return 0, false
+	return reckoned{}
+}
+
+// of works out the copy of an index, and those that it comes by.
+func (r *reckoning) of(i int, c Copy) reckoned {
+	k := &r.at[i]
+	if k.reached {
+		return *k
+	}
+	k.reached, k.host = true, r.Host(c.At)
+	from := c.From
+	if from == "" && c.At == CDN {
+		from = r.home
+	}
+	switch {
+	case c.Published:
+		p, _ := r.HostByIP(c.Publisher)
+		k.lag, _ = r.between(p, k.host)
+		k.ok = true
+	case from != "":
+		above := r.find(from)
+		if step, ok := r.between(above.host, k.host); ok && above.ok {
+			k.lag, k.ok = above.lag+step, true
+		}
+	default:
+		k.ok = c.At == CDN
+	}
+	return *k
 }
 
 // published is the first source where the stream is published, "" for none.
@@ -76,21 +113,29 @@ func (l *Live) published() string {
 	return ""
 }
 
-// comesBy reports whether a source has its copy by way of another, or may come to by what was told, or is that other.
-func (l *Live) comesBy(at, other string) bool {
-	above := []string{at}
-	for i := 0; i < len(above); i++ {
-		if above[i] == other {
-			return true
+// below is the sources that have their copies by way of another, or may come to by what they were told, and that other: nil
+// where there are none.
+func (l *Live) below(other string) map[string]bool {
+	if !slices.ContainsFunc(l.Copies, func(c Copy) bool { return c.From == other || c.Next == other }) {
+		return nil
+	}
+	given := make(map[string][]string, len(l.Copies))
+	for _, c := range l.Copies {
+		given[c.From] = append(given[c.From], c.At)
+		if c.Next != c.From {
+			given[c.Next] = append(given[c.Next], c.At)
 		}
-		c, _ := l.Copy(above[i])
-		for _, from := range []string{c.From, c.Next} {
-			if from != "" && !slices.Contains(above, from) {
-				above = append(above, from)
+	}
+	below, next := map[string]bool{other: true}, []string{other}
+	for ; len(next) > 0; next = next[1:] {
+		for _, at := range given[next[0]] {
+			if !below[at] {
+				below[at] = true
+				next = append(next, at)
 			}
 		}
 	}
-	return false
+	return below
 }
 
 // An arrival is a copy that others can be sent to.
@@ -102,19 +147,18 @@ type arrival struct {
 }
 
 // arrivals are the copies whose place and lag are known, that of the service's own node among them.
-func (l *Live) arrivals(m Map) []arrival {
-	list := make([]arrival, 0, len(l.Copies)+1)
-	add := func(c Copy) {
-		host := m.Host(c.At)
-		if lag, ok := l.Lag(c.At, m); ok && host != nil {
-			list = append(list, arrival{c.At, host, lag, c.Viewers})
+func (r *reckoning) arrivals() []arrival {
+	list := make([]arrival, 0, len(r.at))
+	add := func(i int, c Copy) {
+		if k := r.of(i, c); k.ok && k.host != nil {
+			list = append(list, arrival{c.At, k.host, k.lag, c.Viewers})
 		}
 	}
-	for _, c := range l.Copies {
-		add(c)
+	for i, c := range r.Copies {
+		add(i, c)
 	}
-	if _, there := l.Copy(CDN); !there {
-		add(Copy{At: CDN})
+	if _, there := r.Copy(CDN); !there {
+		add(len(r.Copies), Copy{At: CDN})
 	}
 	return list
 }
@@ -176,13 +220,12 @@ func best(offers []offer, margin time.Duration) (o offer, ok bool) {
 	return best, true
 }
 
-// offers appends what of the arrivals a relay at a place may take.
-func (l *Live) offers(list []offer, relay string, from []arrival, m Map) []offer {
+// offers appends what of the arrivals a relay at a place may take, which is not of those below it.
+func (l *Live) offers(list []offer, relay string, below map[string]bool, from []arrival, m Map) []offer {
 	host := m.Host(relay)
 	own, _ := l.Copy(relay)
-	passesOn := slices.ContainsFunc(l.Copies, func(c Copy) bool { return c.From == relay || c.Next == relay })
 	for _, a := range from {
-		if a.at == relay || passesOn && l.comesBy(a.at, relay) {
+		if a.at == relay || below[a.at] {
 			continue
 		}
 		if m.Full != nil && a.at != own.From && a.at != own.Next && m.Full(a.at) {
@@ -213,10 +256,11 @@ func (l *Live) Upstreams(relay string, m Map, margin time.Duration) []Offer {
 	if own, _ := l.Copy(relay); own.Published {
 		return nil
 	}
-	all := l.offers(nil, relay, l.arrivals(m), m)
+	below := l.below(relay)
+	all := l.offers(nil, relay, below, l.reckon(m).arrivals(), m)
 	first, some := best(all, margin)
 	var list []Offer
-	last := l.comesBy(CDN, relay)
+	last := below[CDN]
 	if some {
 		list = append(list, first.Offer)
 		last = last || first.Source == CDN
@@ -242,14 +286,16 @@ func (l *Live) Expected(sources []string, m Map, margin time.Duration) (lags []t
 	if l.published() == "" {
 		return nil, false
 	}
-	arrivals := l.arrivals(m)
+	known := l.reckon(m)
+	arrivals := known.arrivals()
 	lags = make([]time.Duration, len(sources))
 	var offers []offer
 	for i, source := range sources {
-		if lags[i], ok = l.Lag(source, m); ok {
+		if k := known.find(source); k.ok {
+			lags[i] = k.lag
 			continue
 		}
-		offers = l.offers(offers[:0], source, arrivals, m)
+		offers = l.offers(offers[:0], source, l.below(source), arrivals, m)
 		o, ok := best(offers, margin)
 		if !ok {
 			return nil, false
