@@ -57,8 +57,8 @@ e2e: build ## end to end: real switches, players and relays; as root
 .PHONY: test-tools
 test-tools: ## installs what the tests run; as root
 	sh deploy/install-deps.sh gcc libc6-dev openvswitch-switch iproute2 iputils-ping ethtool procps util-linux \
-		ffmpeg 'nginx|nginx-core' libnginx-mod-rtmp rtmpdump mplayer mpv vlc-bin vlc-plugin-base tcpdump prometheus \
-		gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad obs-studio xvfb
+		ffmpeg 'nginx|nginx-core' libnginx-mod-rtmp libnginx-mod-stream rtmpdump mplayer mpv vlc-bin vlc-plugin-base \
+		tcpdump prometheus gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad obs-studio xvfb
 
 .PHONY: clean
 clean: ## what make has made
