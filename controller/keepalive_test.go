@@ -185,6 +185,16 @@ func TestDuplicateOfOneThatLeaves(t *testing.T) {
 	})
 }
 
+// slowly has a switch take so long for each rule.
+func slowly(each time.Duration) oftest.Interceptor {
+	return func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+		if m.Type() == ofproto.TypeFlowMod {
+			time.Sleep(each)
+		}
+		return v
+	}
+}
+
 // slowTable is what it takes to have a switch come back empty that is to have n rules, each of which takes it so long.
 func (l *lab) slowTable(n int, each time.Duration) {
 	for i := range n {
@@ -194,12 +204,7 @@ func (l *lab) slowTable(n int, each time.Duration) {
 		l.c.table(1).install([]flow.Rule{{Match: m, Priority: flow.PrioritySession, Cookie: flow.NewCookie(flow.KindSession, uint32(i)), Notify: true}}, "", nil)
 	}
 	l.after(10 * time.Second)
-	l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
-		if m.Type() == ofproto.TypeFlowMod {
-			time.Sleep(each)
-		}
-		return v
-	})
+	l.Switch("s1").Intercept(slowly(each))
 	l.Switch("s1").Restart()
 	l.after(500 * time.Millisecond)
 	if have := l.sessionRules(); have == 0 || have == n {
@@ -235,6 +240,47 @@ func TestBusyForLong(t *testing.T) {
 		if n := l.sessionRules(); n != 10000 {
 			l.t.Errorf("%d rules", n)
 		}
+	})
+}
+
+// TestSlowSwitch has a switch lack rules, or have too many, and take so long for each that a thousand take longer than its silence is
+// borne. It says of some of them after the other that they are done, and is not given up.
+func TestSlowSwitch(t *testing.T) {
+	const each = 25 * time.Millisecond
+	t.Run("adds", func(t *testing.T) {
+		inLab(t, single, func(l *lab) {
+			l.slowTable(2000, each)
+			l.after(2 * time.Minute)
+			if n := l.logged("switch down"); n != 1 { // by its restart
+				l.t.Errorf("down %d times", n)
+			}
+			if n := l.sessionRules(); n != 2000 {
+				l.t.Errorf("%d rules", n)
+			}
+		})
+	})
+	t.Run("deletes", func(t *testing.T) {
+		inLab(t, single, func(l *lab) {
+			sw := l.Switch("s1")
+			sw.Disconnect()
+			for i := range 2000 {
+				var mod ofproto.FlowMod
+				surplus := byPort(i)
+				surplus.Add(&mod)
+				if err := sw.Apply(&mod); err != nil {
+					l.t.Fatal(err)
+				}
+			}
+			l.c.table(1).install([]flow.Rule{byPort(2000)}, "", nil)
+			sw.Intercept(slowly(each))
+			l.after(2 * time.Minute)
+			if n := l.logged("switch down"); n != 1 {
+				l.t.Errorf("down %d times", n)
+			}
+			if n := l.sessionRules(); n != 1 {
+				l.t.Errorf("%d rules", n)
+			}
+		})
 	})
 }
 

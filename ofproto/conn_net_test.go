@@ -12,7 +12,9 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -130,4 +132,33 @@ func TestConnWriteDeadline(t *testing.T) {
 			t.Errorf("Flush: %v, want %v", err, os.ErrDeadlineExceeded)
 		}
 	}
+}
+
+// A receiver that takes some all the time is given as long as it needs, however much has gathered for it.
+func TestConnSlowReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe() // which holds nothing
+		defer far.Close()
+		const timeout, rate, size = 10 * time.Second, 2 << 10, 256 << 10 // bytes a second, and bytes
+		c := NewConn(near, ConnOptions{WriteTimeout: timeout, Now: time.Now})
+		for n := 0; n < size; n += MaxLen {
+			if err := c.Write(1, &EchoRequest{Data: make([]byte, MaxLen-HeaderLen)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var reads sync.WaitGroup
+		reads.Go(func() {
+			for b := make([]byte, rate); ; time.Sleep(time.Second) {
+				if _, err := far.Read(b); err != nil {
+					return
+				}
+			}
+		})
+		begin := time.Now()
+		if err := c.Flush(); err != nil || time.Since(begin) < timeout {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+		_ = near.Close()
+		reads.Wait()
+	})
 }
