@@ -18,7 +18,7 @@ type absence struct {
 // them.
 func (c *Controller) missPeers(snap *topo.Snapshot) {
 	var lost []*peer
-	for _, p := range c.settings().peers.order {
+	for _, p := range c.settings().peers.probed() {
 		if _, found := snap.HostByIP(p.Address); !found && p.health.Load() == unprobed {
 			lost = append(lost, p)
 		}

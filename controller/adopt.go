@@ -299,13 +299,15 @@ func dialedMAC(r flow.Rule) (mac ofproto.MAC, ok bool) {
 // revive makes a session of an earlier run a session of this one, unless this one has it already.
 func (c *Controller) revive(found *stream.Session, state sessionState) (s *session, known bool) {
 	s = &session{c: c, Session: *found, told: true, since: momentOf(time.Now())}
-	if p, ok := c.settings().peers.byService[endpoint{found.Source.Address, found.Source.Port}]; ok {
-		s.peer, s.Source.Name = p, p.Name
-		if !s.Redirected() {
-			c.ownDials.Store(true)
-		}
-	} else if s.Redirected() {
-		s.Source.Name = "former-peer" // it is not in the configuration any more; the session goes on all the same
+	from := endpoint{found.Source.Address, found.Source.Port}
+	if s.Redirected() {
+		s.peer = c.stranger(from)
+	} else if p, ok := c.settings().peers.at[from]; ok {
+		s.peer = p
+		c.ownDials.Store(true)
+	}
+	if s.peer != nil {
+		s.Source.Name = s.peer.Name
 	}
 	c.sessions.Update(s.Tuple, func(old *session, ok bool) (*session, bool) {
 		if known = ok; known {

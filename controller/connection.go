@@ -86,7 +86,7 @@ func (d *datapath) tuple() stream.Tuple {
 // switch has lost its rules; forwarded as it is, the packet would show the client an address that it never dialled.
 func (d *datapath) wayBack() (*session, bool) {
 	p, now := &d.packet.peek, d.c.settings()
-	if _, ok := now.peers.byService[endpoint{p.SrcIP, p.SrcPort}]; !ok {
+	if _, ok := now.peers.at[endpoint{p.SrcIP, p.SrcPort}]; !ok {
 		return nil, false
 	}
 	for e := range now.services {

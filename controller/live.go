@@ -98,7 +98,7 @@ func (c *Controller) sources(id stream.ID, relay string) stream.Map {
 	}
 	taken := func(source string) {
 		if p := now.peers.byName[source]; p != nil {
-			p.pledges.add(pull{relay, id}, orAssumed(rate), p.promised, time.Now())
+			p.pledges.add(pull{relay, id}, orAssumed(rate), &p.promised, time.Now())
 		}
 	}
 	return stream.Map{Snapshot: snap, Host: host, Full: full, Taken: taken}

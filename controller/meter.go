@@ -128,12 +128,12 @@ func (s *session) unseat() {
 func (c *Controller) sumLoads(now time.Time) {
 	own := c.ownPorts()
 	c.ports.Store(&own)
-	sum, viewers := make(map[string]float64), make(map[string]mean)
+	sum, viewers := make(map[*standing]float64), make(map[string]mean)
 	var measured []*session
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
 		if s.seated {
-			sum[s.Source.Name] += float64(s.meter.kbps)
+			sum[s.peer.standing] += float64(s.meter.kbps)
 			if kbps, ok := s.meter.media(); ok {
 				if s.promised > 0 {
 					measured = append(measured, s)
@@ -146,8 +146,8 @@ func (c *Controller) sumLoads(now time.Time) {
 		s.mu.Unlock()
 	}
 	for _, p := range c.settings().peers.order {
-		p.kbps.Store(int64(max(sum[p.Name], p.uplink.kbps(now))))
-		p.pledges.lapse(p.promised, now)
+		p.kbps.Store(int64(max(sum[p.standing], p.uplink.kbps(now))))
+		p.pledges.lapse(&p.promised, now)
 	}
 	for _, s := range measured {
 		s.mu.Lock()

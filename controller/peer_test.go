@@ -246,7 +246,8 @@ func TestServicesChange(t *testing.T) {
 	})
 }
 
-// TestPeersChange removes a peer and adds another. Those whom the old one serves stay with it.
+// TestPeersChange removes a peer and adds another. Those whom the old one serves stay with it, and when they have left nothing is
+// left of it.
 func TestPeersChange(t *testing.T) {
 	inLab(t, func(l *lab) {
 		single(l)
@@ -259,6 +260,10 @@ func TestPeersChange(t *testing.T) {
 		l.settle()
 		l.servedBy(l.watch("hv2"), "hv2", "hb2")
 		l.servedBy(one, "hv1", "hb")
+		one.CloseWrite()
+		l.atPeer("hv1").CloseWrite()
+		l.settle()
+		l.settle()
 		for _, f := range l.rules("s1", flow.KindProbe) {
 			if f.Match.NWSrc == peerIP {
 				l.t.Errorf("left of the peer that is gone: %v", f)

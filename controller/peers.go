@@ -13,14 +13,19 @@ import (
 type peer struct {
 	stream.Peer
 	draining   bool
-	registered bool          // it announced itself, and reports what it has
-	viewers    *atomic.Int64 // sessions that it serves
-	reports    *atomic.Bool  // it posts callbacks
-	kbps       *atomic.Int64 // what it sent lately, in kbit/s
-	promised   *atomic.Int64 // what the newest of its viewers and relays will take, in kbit/s
-	pledges    *pledges      // to relays
-	uplink     *uplink
-	health     *atomic.Pointer[health]
+	registered bool // it announced itself, and reports what it has
+	*standing
+}
+
+// A standing is how who serves at an address and port stands, under whatever name.
+type standing struct {
+	viewers  atomic.Int64 // sessions that it serves
+	reports  atomic.Bool  // it posts callbacks
+	kbps     atomic.Int64 // what it sent lately, in kbit/s
+	promised atomic.Int64 // what the newest of its viewers and relays will take, in kbit/s
+	pledges  pledges      // to relays
+	uplink   uplink
+	health   atomic.Pointer[health]
 }
 
 type health struct {
@@ -49,57 +54,43 @@ func (p *peer) reserve(live *stream.Catalog, kbps float64) (promised int64, ok b
 	return promised, ok
 }
 
-// A peerSet is all the peers of one settings.
+// A peerSet is all the peers of one settings. It never changes.
 type peerSet struct {
 	order     []*peer
 	byName    map[string]*peer
 	byAddress map[ofproto.IPv4]*peer // where several share a host: any of them
 	byService map[endpoint]*peer
-	former    []*peer // that have left, and may still serve; who left last comes last
+	former    []*peer            // that have left, and may still serve; who left last comes last
+	at        map[endpoint]*peer // all of them
 }
 
-// maxFormer bounds the peers that have left and are remembered for the viewers they still have.
-const maxFormer = maxRegistered
-
-// newPeerSet makes a set. A peer that was known under the same name and address keeps its health and its viewers; one that
-// had left and comes back, its viewers.
+// newPeerSet makes a set. Who was known at a peer's address and port, even if under another name, or before it left, still
+// stands as he did.
 func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *peerSet {
-	s := &peerSet{
-		byName: make(map[string]*peer), byAddress: make(map[ofproto.IPv4]*peer), byService: make(map[endpoint]*peer),
-	}
+	s := &peerSet{byName: make(map[string]*peer), byAddress: make(map[ofproto.IPv4]*peer), byService: make(map[endpoint]*peer)}
 	for _, p := range list {
 		n := known.keep(p)
 		n.draining, n.registered = draining[p.Name]
 		s.order = append(s.order, n)
-		s.byName[p.Name], s.byAddress[p.Address], s.byService[endpoint{p.Address, p.Port}] = n, n, n
+		s.byName[p.Name], s.byAddress[p.Address], s.byService[n.endpoint()] = n, n, n
 	}
 	if known != nil {
 		s.remember(known.former)
 		s.remember(known.order)
 	}
+	s.index()
 	return s
 }
 
-// remember adds those of a list that are not in the set to those who have left. Beyond maxFormer those who serve nobody are
-// forgotten first: a paused viewer of theirs may come back, but takes one place at most.
-func (s *peerSet) remember(list []*peer) {
-	for _, p := range list {
-		if now := s.byName[p.Name]; now == nil || !now.same(p.Peer) {
-			s.former = append(s.former, p)
-		}
-	}
-	spare := len(s.former) - maxFormer
-	s.former = slices.DeleteFunc(s.former, func(p *peer) bool {
-		if spare <= 0 || p.viewers.Load() > 0 {
-			return false
-		}
-		spare--
-		return true
-	})
-	if spare > 0 {
-		s.former = slices.Delete(s.former, 0, spare)
+// index finds all peers by where they are.
+func (s *peerSet) index() {
+	s.at = make(map[endpoint]*peer, len(s.order)+len(s.former))
+	for _, p := range slices.Concat(s.former, s.order) {
+		s.at[p.endpoint()] = p
 	}
 }
+
+func (p *peer) endpoint() endpoint { return endpoint{p.Address, p.Port} }
 
 // same reports whether a peer is known under a name and address.
 func (p *peer) same(as stream.Peer) bool {
@@ -107,18 +98,13 @@ func (p *peer) same(as stream.Peer) bool {
 }
 
 func (s *peerSet) keep(p stream.Peer) *peer {
-	n := &peer{Peer: p, viewers: new(atomic.Int64), reports: new(atomic.Bool), kbps: new(atomic.Int64), promised: new(atomic.Int64), pledges: new(pledges), uplink: new(uplink), health: new(atomic.Pointer[health])}
+	if s != nil {
+		if old := s.at[endpoint{p.Address, p.Port}]; old != nil {
+			return &peer{Peer: p, standing: old.standing}
+		}
+	}
+	n := &peer{Peer: p, standing: new(standing)}
 	n.health.Store(unprobed)
-	if s == nil {
-		return n
-	}
-	if old := s.byName[p.Name]; old != nil && old.same(p) {
-		n.viewers, n.kbps, n.promised, n.pledges, n.uplink, n.health, n.reports = old.viewers, old.kbps, old.promised, old.pledges, old.uplink, old.health, old.reports
-		return n
-	}
-	if i := slices.IndexFunc(s.former, func(old *peer) bool { return old.same(p) }); i >= 0 {
-		n.viewers, n.promised, n.pledges = s.former[i].viewers, s.former[i].promised, s.former[i].pledges
-	}
 	return n
 }
 

@@ -56,6 +56,7 @@ func (c *Controller) probe(now time.Time) {
 	c.streams.Expire(c.present.at(now))
 	c.probeThrough(c.up(), now)
 	c.missPeers(c.topo.Load())
+	c.parted(c.topo.Load())
 }
 
 // probeThrough asks for what is at some switches, and there for all whose place nobody knows.
@@ -74,7 +75,7 @@ func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 		}
 	}
 	c.search(snap, lost, switches, now)
-	for _, p := range c.settings().peers.order {
+	for _, p := range c.settings().peers.probed() {
 		if h, ok := snap.HostByIP(p.Address); ok && here[h.At.DPID] {
 			c.probePeer(snap, p, c.o.ProbeInterval/2)
 		}
@@ -96,7 +97,7 @@ func (s *settings) probedHosts() []ofproto.IPv4 {
 	for _, svc := range s.Services {
 		add(svc.Address)
 	}
-	for _, p := range s.peers.order {
+	for _, p := range s.peers.probed() {
 		add(p.Address)
 	}
 	return list
@@ -200,7 +201,7 @@ func (w *prober) forget(now *settings) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	maps.DeleteFunc(w.hosts, func(ip ofproto.IPv4, _ *hostProbe) bool { return !asked[ip] })
-	maps.DeleteFunc(w.peers, func(e endpoint, _ *peerProbe) bool { return now.peers.byService[e] == nil })
+	maps.DeleteFunc(w.peers, func(e endpoint, _ *peerProbe) bool { return !now.peers.probes(e) })
 }
 
 // answered returns the host's one-way delay by this and the last few answers, less the control channel's round trip.
@@ -282,7 +283,7 @@ func (c *Controller) probeAgain(p *peer, wait time.Duration) {
 		return
 	default:
 	}
-	if now := c.settings().peers.byName[p.Name]; now != nil && now.same(p.Peer) && c.probes.unanswered(endpoint{p.Address, p.Port}) {
+	if now := c.settings().peers.at[p.endpoint()]; now != nil && c.probes.unanswered(endpoint{p.Address, p.Port}) {
 		c.probePeer(c.topo.Load(), now, wait)
 	}
 }
@@ -313,7 +314,7 @@ func (d *datapath) probeAnswer() bool {
 	if p.DstPort != probePort || p.TCPFlags&packet.ACK == 0 {
 		return false
 	}
-	relay, ok := d.c.settings().peers.byService[endpoint{p.SrcIP, p.SrcPort}]
+	relay, ok := d.c.settings().peers.at[endpoint{p.SrcIP, p.SrcPort}]
 	if !ok || !d.c.probes.heard(endpoint{p.SrcIP, p.SrcPort}, p.Ack) {
 		return false
 	}
@@ -342,7 +343,9 @@ func (c *Controller) peerIs(p *peer, now *health) {
 		return
 	}
 	log.WithField("why", now.why).Warn("peer is unwell")
-	c.gone(p)
+	if named := c.settings().peers.byName[p.Name]; named == nil || named.standing == p.standing {
+		c.gone(p)
+	}
 	if !c.o.KeepOrphans {
 		c.resetSessionsOf(p)
 	}

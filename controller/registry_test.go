@@ -36,7 +36,7 @@ func TestCrowdOfRegistrations(t *testing.T) {
 }
 
 // TestForgottenPeers has peers come under ever new names, one of which serves a viewer when it leaves: nothing is kept of
-// those that are gone, and of that one its series until its viewer is gone too.
+// those that are gone, and that one is probed, and has its series, until its viewer is gone too.
 func TestForgottenPeers(t *testing.T) {
 	inLab(t, func(l *lab) { single(l); l.o.Peers = nil }, func(l *lab) {
 		join := func(p stream.Peer) {
@@ -58,12 +58,15 @@ func TestForgottenPeers(t *testing.T) {
 				l.t.Fatal(err)
 			}
 		}
-		w := &l.c.probes
-		w.mu.Lock()
-		if len(w.hosts) != 1 || len(w.peers) != 0 {
-			l.t.Errorf("probes of %d hosts and %d peers are kept, want those of the service's", len(w.hosts), len(w.peers))
+		probes := func(hosts, peers int) {
+			w := &l.c.probes
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if len(w.hosts) != hosts || len(w.peers) != peers {
+				l.t.Errorf("probes of %d hosts and %d peers are kept, want %d and %d", len(w.hosts), len(w.peers), hosts, peers)
+			}
 		}
-		w.mu.Unlock()
+		probes(2, 1) // the service's, and of who serves
 		if got := l.sources(); !slices.Equal(got, []string{"cdn", "serving"}) {
 			l.t.Errorf("series of %v", got)
 		}
@@ -71,6 +74,7 @@ func TestForgottenPeers(t *testing.T) {
 			l.t.Errorf("%.0f sessions shown, want 1", n)
 		}
 		l.after(3 * time.Hour) // its viewer's rules go, and then it
+		probes(1, 0)
 		if got := l.sources(); !slices.Equal(got, []string{"cdn"}) {
 			l.t.Errorf("series of %v after its last viewer", got)
 		}

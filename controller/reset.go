@@ -28,12 +28,12 @@ const (
 	resetLinger = time.Second
 )
 
-// resetSessionsOf ends the sessions that a peer serves where it is now: one that has moved may still serve those of before at
-// its old address.
+// resetSessionsOf ends the sessions that a peer serves where it is, under whatever name. One of its name that has moved may still
+// serve those of before at its old address.
 func (c *Controller) resetSessionsOf(p *peer) {
 	n := 0
 	for _, s := range c.sessionsWhere(func(s *session) bool {
-		return s.peer != nil && s.peer.Name == p.Name && s.Source.Address == p.Address && s.Source.Port == p.Port
+		return s.peer != nil && s.Source.Address == p.Address && s.Source.Port == p.Port
 	}) {
 		if s.reset("its source is gone") {
 			n++
@@ -279,10 +279,10 @@ func (c *Controller) Migrate(which func(stream.Tuple) (why string, ok bool), int
 	}
 }
 
-// peersAt lists the peers whose host sits on a port.
+// peersAt lists the peers whose host sits on a port, those who have left among them.
 func (c *Controller) peersAt(d ofproto.DPID, port ofproto.Port) (list []*peer) {
 	snap := c.topo.Load()
-	for _, p := range c.settings().peers.order {
+	for _, p := range c.settings().peers.at {
 		if h, ok := snap.HostByIP(p.Address); ok && h.At.DPID == d && h.At.Port == port {
 			list = append(list, p)
 		}

@@ -133,8 +133,9 @@ func (c *Controller) newSettings(s Settings, known *peerSet) *settings {
 
 // probes reports whether a rule catches answers to probes that are still sent.
 func (s *settings) probes(r flow.Rule) bool {
-	p, ok := s.peers.byService[endpoint{r.Match.NWSrc, r.Match.TPSrc}]
-	return ok && len(s.Services) > 0 && steer.Probe(p.Peer, s.Services[0], probePort).Key() == r.Key()
+	from := endpoint{r.Match.NWSrc, r.Match.TPSrc}
+	p, ok := s.peers.at[from]
+	return ok && s.peers.probes(from) && len(s.Services) > 0 && steer.Probe(p.Peer, s.Services[0], probePort).Key() == r.Key()
 }
 
 // Settings returns the settings in force.
