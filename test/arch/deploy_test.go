@@ -104,13 +104,13 @@ func metrics(t *testing.T) map[string]bool {
 
 var metricName = regexp.MustCompile(`\bofctl_[a-z_]*[a-z]\b`)
 
-// What dashboards, alerts and the README speak of is exported under that very name.
+// What dashboards, alerts and documents speak of is exported under that very name.
 func TestMetricNames(t *testing.T) {
 	known := metrics(t)
 	if len(known) < 15 {
 		t.Fatalf("found %d metrics only: %v", len(known), known)
 	}
-	for _, name := range []string{"deploy/grafana/dashboards/ofctl-live.json", "deploy/prometheus/rules.yml", "README.md", "ARCHITECTURE.md"} {
+	for _, name := range append(documents(t), "deploy/grafana/dashboards/ofctl-live.json", "deploy/prometheus/rules.yml") {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Error(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -70,9 +71,27 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
+// documents are all that people read: whatever in the repository is written in Markdown, by its path.
+func documents(t *testing.T) (paths []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != "." && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(path, ".md") {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil || len(paths) < 6 {
+		t.Fatalf("found %v: %v", paths, err)
+	}
+	return paths
+}
+
 // Paths that documents link to or name exist.
 func TestLinks(t *testing.T) {
-	for _, document := range []string{"README.md", "ARCHITECTURE.md", "policies/direct/README.md", "policies/bypass/README.md"} {
+	for _, document := range documents(t) {
 		text, err := os.ReadFile(filepath.Join(root, document))
 		if err != nil {
 			t.Error(err)
