@@ -19,7 +19,7 @@ func TestPins(t *testing.T) {
 		n.path("daemon.pem"), n.path("daemon.key"), n.path("ca.pem"), n.s1.dpid))
 	show := func(name string) {
 		n.vsctl("set-ssl", n.path(name+".key"), n.path(name+".pem"), n.path("ca.pem"), "--",
-			"set-controller", "s1", "ssl:127.0.0.1:6653", "--", "set", "controller", "s1", "max_backoff=1000")
+			"set-controller", "s1", "ssl:127.0.0.1:6653")
 	}
 	refused := func(words string) {
 		t.Helper()

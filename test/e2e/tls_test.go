@@ -26,8 +26,7 @@ func TestTLS(t *testing.T) {
 	d := n.daemon(directConfig + fmt.Sprintf("controller: {tls: {cert: %s, key: %s, client_ca: %s}}\n",
 		n.path("daemon.pem"), n.path("daemon.key"), n.path("ca.pem")))
 
-	n.vsctl("set-ssl", n.path("stranger.key"), n.path("stranger.pem"), n.path("ca.pem"), "--", "set-controller", "s1", "ssl:127.0.0.1:6653", "--",
-		"set", "controller", "s1", "max_backoff=1000")
+	n.vsctl("set-ssl", n.path("stranger.key"), n.path("stranger.pem"), n.path("ca.pem"), "--", "set-controller", "s1", "ssl:127.0.0.1:6653")
 	await(t, "the stranger is refused", patience, func() bool { return len(d.logged("switch refused")) > 0 })
 	if got, _ := d.metric(t, "ofctl_switches_connected"); got != "0" {
 		t.Errorf("%s switches are up, want none", got)
