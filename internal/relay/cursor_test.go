@@ -171,3 +171,23 @@ func TestLocate(t *testing.T) {
 		t.Error("located a byte that is yet to come")
 	}
 }
+
+// TestSetupIsBounded has a publisher bring configurations of ever new tracks.
+func TestSetupIsBounded(t *testing.T) {
+	for _, size := range []int{8, maxConfigBytes / 4} {
+		s := &setup{}
+		var last rtmp.Message
+		for i := range 1000 {
+			last = rtmp.Message{Type: rtmp.TypeVideo, Payload: make([]byte, size)}
+			copy(last.Payload, []byte{0x96, 0, 'a', 'v', byte(i >> 8), byte(i), 0}) // enhanced, multitrack, sequence start
+			s = s.with(last, rtmp.RoleConfig)
+		}
+		bytes := 0
+		for _, c := range s.configs {
+			bytes += len(c.Payload)
+		}
+		if len(s.configs) != min(maxConfigs, maxConfigBytes/size) || bytes > maxConfigBytes || !s.has(last, rtmp.RoleConfig) {
+			t.Errorf("%d configurations of %d bytes in all are kept; the last: %v", len(s.configs), bytes, s.has(last, rtmp.RoleConfig))
+		}
+	}
+}

@@ -100,10 +100,8 @@ func remote(c net.Conn) netip.AddrPort {
 // request is what an upstream is asked for: the stream, with the arguments that its first viewer or publisher gave.
 func (s *stream) request(u rtmp.URL) rtmp.Request {
 	s.mu.RLock()
-	key := s.id.key
-	if s.args != "" {
-		key += "?" + s.args
-	}
+	key := withArgs(s.id.key, s.args.key)
+	u.App = withArgs(u.App, s.args.app)
 	s.mu.RUnlock()
 	marks := rtmp.StrictArray{}
 	for _, m := range s.via() {

@@ -104,7 +104,7 @@ func (s *stream) publish(p *publisher) (admitted, busy bool) {
 	s.publisher = p
 	s.splicer.offer(p.source, time.Now())
 	s.silent = time.Time{}
-	_, s.args = rtmp.SplitArgs(p.request.Key)
+	s.args = argumentsOf(p.request)
 	if s.pull != nil {
 		s.pull.yield() // goes on until the publisher's first keyframe
 	}

@@ -44,10 +44,12 @@ func (s *stream) ensurePushes(req rtmp.Request) {
 			continue // New has checked them all
 		}
 		if target.App == "" {
-			target.App = req.App
+			target.App = s.id.app
 		}
+		to := target
+		to.App = withArgs(target.App, argumentsOf(req).app)
 		p := &push{stream: s, target: target, request: rtmp.Request{
-			Publish: true, App: target.App, Key: req.Key, TcURL: target.String(),
+			Publish: true, App: to.App, Key: req.Key, TcURL: to.String(),
 			FlashVer: "FMLE/3.0 (compatible; ofctl-live)",
 		}, wake: make(chan struct{}, 1), cursor: cursor{queue: pushQueue}}
 		var ctx context.Context
@@ -131,10 +133,11 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 	})
 	defer nc.Close()
 	began, behind := time.Now(), nc.pace(catchUp*p.begin())
-	var out []byte
-	var b batch
+	o := outboxes.Get().(*outbox)
+	defer o.release()
 	for {
-		b, _ = p.stream.collect(&p.cursor, time.Now(), b.entries)
+		b, _ := p.stream.collect(&p.cursor, time.Now(), o.entries)
+		o.entries = b.entries
 		if len(b.entries) == 0 {
 			select {
 			case <-p.wake:
@@ -147,18 +150,26 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 				return unpublish(conn, req)
 			}
 		}
-		out = out[:0]
+		o.prefix = o.prefix[:0]
 		if b.setup != nil {
 			for _, m := range b.setup.messages(b.entries[0].msg.Timestamp) {
-				out = conn.Encode(out, toServer(m, req.StreamID))
+				o.prefix = conn.Encode(o.prefix, toServer(m, req.StreamID))
 			}
 		}
 		for _, e := range b.entries {
-			out = conn.Encode(out, toServer(e.msg, req.StreamID))
+			o.prefix = conn.Encode(o.prefix, toServer(e.msg, req.StreamID))
 		}
 		clear(b.entries)
+		o.bufs = append(o.room[:0], o.prefix)
+		o.room = o.bufs[:0]
+		if _, err := o.try(nc.raw); err != nil {
+			return err
+		}
+		if len(o.bufs) == 0 {
+			continue
+		}
 		_ = nc.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, err := nc.Write(out); err != nil {
+		if _, err := o.flush(nc); err != nil {
 			return err
 		}
 	}

@@ -70,6 +70,9 @@ func (r *receiver) Read(p []byte) (int, error) {
 	r.into = nil
 	switch {
 	case err != nil:
+		if op, ok := err.(*net.OpError); ok {
+			op.Op = "read" // not "raw-read", which says nothing to who reads the log
+		}
 		return 0, err
 	case r.errno != 0:
 		return 0, &net.OpError{Op: "read", Net: "tcp", Addr: r.RemoteAddr(), Err: r.errno}

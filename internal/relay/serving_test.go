@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,30 @@ func TestLargeFramesAndChunks(t *testing.T) {
 	}
 	w.reaches(t, 5)
 	w.consecutive(t, 0, 5)
+}
+
+// TestAggregate has a publisher hide in an aggregate message, beside a frame, what is for the connection itself: viewers get the
+// frame, and go on reading chunks as they did.
+func TestAggregate(t *testing.T) {
+	r := startRelay(t, relay.Options{})
+	p := newPublisher(t, r.address, "a")
+	w := watch(t, r.address, "a")
+	p.frames(1, 0)
+	w.reaches(t, 0)
+	part := func(typ byte, payload []byte) []byte {
+		n := len(payload)
+		b := append([]byte{typ, byte(n >> 16), byte(n >> 8), byte(n), 0, 0, 0, 0, 0, 0, 0}, payload...)
+		return binary.BigEndian.AppendUint32(b, uint32(len(b)))
+	}
+	m := rtmp.Message{Type: rtmp.TypeAggregate, StreamID: 1, ChunkStream: 6, Timestamp: 33}
+	m.Payload = append(part(rtmp.TypeSetChunkSize, []byte{0, 0, 0, 1}), part(rtmp.TypeVideo, videoFrame(1, 1000))...)
+	if err := p.conn.Write(m); err != nil {
+		t.Fatal(err)
+	}
+	p.next = 2
+	p.frames(10, time.Millisecond)
+	w.reaches(t, 11)
+	w.consecutive(t, 0, 11)
 }
 
 func TestPublisherReturns(t *testing.T) {

@@ -3,6 +3,7 @@ package relay
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,23 @@ import (
 type streamID struct{ app, key string }
 
 func (id streamID) String() string { return id.app + "/" + id.key }
+
+// arguments are what stood behind the "?" of an application's and of a stream's name: tokens, mostly. Either may be empty.
+type arguments struct{ app, key string }
+
+func argumentsOf(r rtmp.Request) (a arguments) {
+	_, a.app = rtmp.SplitArgs(r.App)
+	_, a.key = rtmp.SplitArgs(r.Key)
+	return a
+}
+
+// withArgs puts arguments behind a name that has none.
+func withArgs(name, args string) string {
+	if args == "" || strings.Contains(name, "?") {
+		return name
+	}
+	return name + "?" + args
+}
 
 // A stream is one live stream: where it comes from, its latest messages, and who reads them.
 type stream struct {
@@ -29,7 +47,7 @@ type stream struct {
 	publisher *publisher
 	pull      *pull
 	pushes    []*push
-	args      string    // query arguments of the first who asked, for the upstream
+	args      arguments // of the first who asked, for the upstream
 	born      time.Time // when the first frame of the present source's life came; zero: none yet
 	lonely    time.Time // since when nobody watches; zero: somebody does
 	silent    time.Time // since when there is no source; zero: there is one
@@ -51,7 +69,9 @@ func (s *stream) feed(src *source, ms []rtmp.Message, size int) {
 	for _, m := range ms {
 		if m.Type == rtmp.TypeAggregate {
 			for _, part := range rtmp.SplitAggregate(m) {
-				grown = s.splicer.feed(src, part, now) || grown
+				if isStream(part) { // a Set Chunk Size among them would be taken at its word by every viewer
+					grown = s.splicer.feed(src, part, now) || grown
+				}
 			}
 			continue
 		}
@@ -164,8 +184,8 @@ func (s *stream) addViewer(v *viewer) bool {
 	v.index = len(s.viewers)
 	s.viewers = append(slices.Clip(s.viewers), v)
 	s.lonely = time.Time{}
-	if s.args == "" {
-		_, s.args = rtmp.SplitArgs(v.request.Key)
+	if s.args == (arguments{}) {
+		s.args = argumentsOf(v.request)
 	}
 	s.ensurePull()
 	return true

@@ -12,6 +12,10 @@ const (
 	servedStream = 1
 	// maxWindowBytes bounds a window's memory. A group of pictures beyond it is not kept for those who join later.
 	maxWindowBytes = 32 << 20
+	// maxConfigs and maxConfigBytes bound the configurations that a viewer who joins is sent: two for each track, a few
+	// hundred bytes each. Beyond that the eldest are let go.
+	maxConfigs     = 64
+	maxConfigBytes = 1 << 20
 )
 
 // Chunk streams, by kind of message, as most servers use them.
@@ -57,6 +61,14 @@ func (s *setup) with(m rtmp.Message, role rtmp.Role) *setup {
 		}
 	}
 	n.configs = append(n.configs, m)
+	size := 0
+	for i := len(n.configs) - 1; i >= 0; i-- {
+		size += len(n.configs[i].Payload)
+		if size > maxConfigBytes || len(n.configs)-i > maxConfigs {
+			n.configs = n.configs[i+1:]
+			break
+		}
+	}
 	return n
 }
 
