@@ -19,9 +19,10 @@ import (
 // its next connection is decided anew.
 
 const (
-	resetTries = 20
-	resetEvery = 100 * time.Millisecond // between tries: the switch may still send the answer by the rule just deleted
-	resetLater = time.Second            // while the client's switch is away: that counts as no try
+	resetTries  = 20
+	resetEvery  = 100 * time.Millisecond // between tries: the switch may still send the answer by the rule just deleted
+	resetLater  = time.Second            // while the client's switch is away: that counts as no try
+	hangUpTries = 3                      // of a connection that may long be over
 
 	// resetLinger is how long a connection that has been ended is remembered: its segments that were still under way would
 	// else be taken for those of a connection that nobody saw begin.
@@ -29,13 +30,13 @@ const (
 )
 
 // resetSessionsOf ends the sessions that a peer serves where it is, under whatever name. One of its name that has moved may still
-// serve those of before at its old address.
+// serve those of before at its old address. Of those that have been closed one end may still wait for the other.
 func (c *Controller) resetSessionsOf(p *peer) {
 	n := 0
-	for _, s := range c.sessionsWhere(func(s *session) bool {
+	for _, s := range c.remembered(func(s *session) bool {
 		return s.peer != nil && s.Source.Address == p.Address && s.Source.Port == p.Port
 	}) {
-		if s.reset("its source is gone") {
+		if !s.hangUp() && s.reset("its source is gone") {
 			n++
 		}
 	}
@@ -44,11 +45,16 @@ func (c *Controller) resetSessionsOf(p *peer) {
 	}
 }
 
-// sessionsWhere lists the sessions that have not ended and match. match runs under the session's lock.
-func (c *Controller) sessionsWhere(match func(*session) bool) (hit []*session) {
+// sessionsWhere lists the sessions that are open and match. match runs under the session's lock.
+func (c *Controller) sessionsWhere(match func(*session) bool) []*session {
+	return c.remembered(func(s *session) bool { return s.state != finished && match(s) })
+}
+
+// remembered is sessionsWhere with those that have been closed.
+func (c *Controller) remembered(match func(*session) bool) (hit []*session) {
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
-		if s.state != ended && s.state != finished && match(s) {
+		if s.state != ended && match(s) {
 			hit = append(hit, s)
 		}
 		s.mu.Unlock()
@@ -65,17 +71,37 @@ func (s *session) reset(why string) bool {
 		s.mu.Unlock()
 		return false
 	}
-	s.setState(resetting)
-	s.unseat()
-	s.retract()
-	s.held = nil
-	s.since = momentOf(time.Now())
+	s.giveUp()
 	s.mu.Unlock()
 	s.c.withdraw(plan)
 	s.c.metrics.reset(s.Source.Name)
 	s.c.diary.note(s, "session reset", logrus.Fields{"why": why})
 	s.provoke(resetTries)
 	return true
+}
+
+// giveUp has a session be one that is being reset. Under mu.
+func (s *session) giveUp() {
+	s.setState(resetting)
+	s.unseat()
+	s.retract()
+	s.held = nil
+	s.since = momentOf(time.Now())
+}
+
+// hangUp makes sure of the end of a session that has been closed, by one end perhaps: the other gets no more answers. It is
+// counted already, as finished. It answers false for any other.
+func (s *session) hangUp() bool {
+	s.mu.Lock()
+	closed := s.state == finished
+	if closed {
+		s.giveUp()
+	}
+	s.mu.Unlock()
+	if closed {
+		s.provoke(hangUpTries)
+	}
+	return closed
 }
 
 // provoke sends the SYN, and again until the client has answered. While the client's switch is away it waits, for as long as

@@ -185,3 +185,40 @@ func TestResetOfFormerPeer(t *testing.T) {
 		}
 	})
 }
+
+// TestHalfClosedAtPeersDeath has one end close, and the peer die while the other may wait for more: the viewer is reset, and
+// nothing leads to the dead peer. That is counted as one end, as it is for a connection that both have closed.
+func TestHalfClosedAtPeersDeath(t *testing.T) {
+	for name, who := range map[string]struct{ viewer, peer bool }{"viewer": {viewer: true}, "peer": {peer: true}, "both": {true, true}} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, single, func(l *lab) {
+				v := l.watch("hv1")
+				l.servedBy(v, "hv1", "hb")
+				if who.viewer {
+					v.CloseWrite()
+				}
+				if who.peer {
+					l.atPeer("hv1").CloseWrite()
+				}
+				l.after(8 * time.Second)
+				if n := l.series("ofctl_session_ends_total", map[string]string{"reason": "finished"}); n != 1 {
+					l.t.Fatalf("%v sessions are finished, want 1", n)
+				}
+				l.Host("hb").Wire().SetUp(false)
+				l.after(3 * time.Second)
+				if v.State() != oftest.Reset {
+					l.t.Errorf("the viewer is not reset: %v", v.State())
+				}
+				if n := l.sessionRules(); n != 0 {
+					l.t.Errorf("%d rules lead to the dead peer", n)
+				}
+				if n := l.metric("ofctl_session_resets_total"); n != 0 || l.logged("session reset") != 0 {
+					l.t.Errorf("%v resets are counted", n)
+				}
+				for _, s := range l.c.sessions.All {
+					l.t.Errorf("a session is remembered: %v", s.state)
+				}
+			})
+		})
+	}
+}
