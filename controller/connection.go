@@ -9,6 +9,7 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
+	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
 // connection handles a packet to a service that no rule was for: the first of a new connection, which is the only moment
@@ -84,15 +85,36 @@ func (d *datapath) tuple() stream.Tuple {
 
 // wayBack finds the session that the packet in hand is the way back of, where its source answers in another's place. The
 // switch has lost its rules; forwarded as it is, the packet would show the client an address that it never dialled.
-func (d *datapath) wayBack() (*session, bool) {
+func (d *datapath) wayBack(snap *topo.Snapshot) (found *session, ok bool) {
 	p, now := &d.packet.peek, d.c.settings()
 	if _, ok := now.peers.at[endpoint{p.SrcIP, p.SrcPort}]; !ok {
 		return nil, false
 	}
+	of := func(client ofproto.IPv4, e endpoint) bool {
+		t := stream.Tuple{Client: client, ClientPort: p.DstPort, Service: e.address, ServicePort: e.port}
+		found, ok = d.c.sessions.Load(t)
+		ok = ok && found.servedFrom(p.SrcIP, p.SrcPort)
+		return ok
+	}
 	for e := range now.services {
-		t := stream.Tuple{Client: p.DstIP, ClientPort: p.DstPort, Service: e.address, ServicePort: e.port}
-		if s, ok := d.c.sessions.Load(t); ok && s.servedFrom(p.SrcIP, p.SrcPort) {
-			return s, true
+		if of(p.DstIP, e) {
+			return found, true
+		}
+		if e.address != p.DstIP {
+			continue
+		}
+		// The source takes the service for the client, as where both are on one port (see steer.Session).
+		if of(p.SrcIP, e) {
+			return found, true
+		}
+		if h, known := snap.HostByIP(p.SrcIP); !known || h.At != (topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}) {
+			continue // nor would its neighbours be here
+		}
+		snap.Hosts(func(h *topo.Host) bool {
+			return h.At.DPID != d.dpid || h.At.Port != d.packet.in.InPort || !of(h.IP, e)
+		})
+		if ok {
+			return found, true
 		}
 	}
 	return nil, false

@@ -57,7 +57,7 @@ func (d *datapath) packetIn(frame []byte) error {
 			svc := p.own()
 			return d.connection(snap, &svc)
 		}
-		if c, ok := d.wayBack(); ok {
+		if c, ok := d.wayBack(snap); ok {
 			return c.again(d, snap)
 		}
 	}
