@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
@@ -127,4 +129,31 @@ func TestPeerDiesWhileViewersSwitchIsAway(t *testing.T) {
 			l.t.Errorf("%d sessions after, want none", n)
 		}
 	})
+}
+
+// TestAdoptedAfterReset has a session of an earlier run be reset while another switch of its way is away: what that has of it goes
+// as it comes back, during the reset and after it.
+func TestAdoptedAfterReset(t *testing.T) {
+	for _, away := range []time.Duration{300 * time.Millisecond, 10 * time.Second} {
+		inLab(t, line, func(l *lab) {
+			v := l.watch("hv1")
+			l.servedBy(v, "hv1", "hb")
+			back := func() {}
+			l.replaced(func() { back = keepAway(l.Switch("s2")) })
+			l.after(2 * time.Second)
+			if s := l.session(l.Host("hv1")); s.State != active.String() {
+				l.t.Fatalf("the session is %s", s.State)
+			}
+			l.c.Migrate(func(stream.Tuple) (string, bool) { return "a test", true }, time.Millisecond, nil)
+			l.after(away)
+			if n := len(l.rules("s2", flow.KindSession)); n != 2 {
+				l.t.Fatalf("%d rules on the switch that is away, want 2", n)
+			}
+			back()
+			l.after(5 * time.Second)
+			if n := l.sessionRules(); n != 0 {
+				l.t.Errorf("after %v, %d rules are left\n%s", away, n, l.dump())
+			}
+		})
+	}
 }

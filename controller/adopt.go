@@ -87,13 +87,14 @@ func (a *adoption) settle(now time.Time) {
 
 // adoptRules adds the rules on one more switch to a session. Under a.mu.
 func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID, rules []flow.Rule) {
+	copied := withoutCopies(rules)
+	step := steer.Step{DPID: on, Rules: rules}
 	if f.known {
+		f.session.meets(step)
 		return
 	}
-	copied := withoutCopies(rules)
 	s, rewrites := c.settings().sessionOf(t, rules)
 	left := c.settings().parkedOf(t, rules)
-	step := steer.Step{DPID: on, Rules: rules}
 	switch edge := rewrites || copied || s == nil && left != nil; {
 	case edge || !f.edge && f.session == nil:
 		f.steps = append(f.steps, step) // the client's switch comes last in a plan
@@ -116,7 +117,6 @@ func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID
 	}
 	f.session.mu.Lock()
 	f.known = f.known || len(f.session.plan.Steps) > 0 && !f.session.found
-	newer := f.known && !f.session.found // else it is of what was found before, and may lack a step
 	if !f.known {
 		f.session.plan, f.session.found = steer.Plan{Steps: slices.Clone(f.steps)}, true
 		f.session.anyEdge = !f.edge && len(f.steps) > 1
@@ -125,9 +125,7 @@ func (c *Controller) adoptRules(f *foundSession, t stream.Tuple, on ofproto.DPID
 	}
 	orphan := f.session.orphan()
 	f.session.mu.Unlock()
-	if newer {
-		f.session.supersedes(step)
-	}
+	f.session.meets(step)
 	if orphan && !c.o.KeepOrphans {
 		f.session.reset("its source is gone")
 	}
@@ -142,17 +140,22 @@ func (s *session) orphan() bool {
 	return !h.ok && h != unprobed
 }
 
-// supersedes has those rules that a switch still had of a session go which its newer plan lacks.
-func (s *session) supersedes(old steer.Step) {
+// meets has those rules go that a switch still had of a session where its plan is newer and lacks them, or where it is over. A plan
+// of what was found before may only lack a step.
+func (s *session) meets(old steer.Step) {
 	found := steer.Plan{Steps: []steer.Step{old}}
 	s.mu.Lock()
-	resting, plan := s.state == parked, s.plan
+	state, plan, newer := s.state, s.plan, !s.found
 	s.mu.Unlock()
-	if resting {
+	switch {
+	case state == ended, state == finished, state == resetting:
+		s.makeGood(found)
+	case !newer:
+	case state == parked:
 		s.c.withdrawBut(plan, found)
-		return
+	default:
+		s.makeGood(found)
 	}
-	s.makeGood(found)
 }
 
 // tupleOf tells which connection a session's rule carries. Behind the client's switch a rule names the source in the
