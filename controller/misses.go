@@ -67,12 +67,15 @@ func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke 
 	return last, p.seq, p.misses, true
 }
 
-// unanswered reports whether the last SYN is still open.
-func (w *prober) unanswered(e endpoint) bool {
+// unanswered reports whether the last SYN is still open, and its number.
+func (w *prober) unanswered(e endpoint) (seq uint32, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p, ok := w.peers[e]
-	return ok && p.open
+	if !ok || !p.open {
+		return 0, false
+	}
+	return p.seq, true
 }
 
 // patience is how long an answer of a host is waited for before it is asked again.

@@ -283,7 +283,8 @@ func (c *Controller) probeAgain(p *peer, wait time.Duration) {
 		return
 	default:
 	}
-	if now := c.settings().peers.at[p.endpoint()]; now != nil && c.probes.unanswered(endpoint{p.Address, p.Port}) {
+	_, open := c.probes.unanswered(p.endpoint())
+	if now := c.settings().peers.at[p.endpoint()]; open && now != nil {
 		c.probePeer(c.topo.Load(), now, wait)
 	}
 }
@@ -314,20 +315,30 @@ func (d *datapath) probeAnswer() bool {
 	if p.DstPort != probePort || p.TCPFlags&packet.ACK == 0 {
 		return false
 	}
-	relay, ok := d.c.settings().peers.at[endpoint{p.SrcIP, p.SrcPort}]
-	if !ok || !d.c.probes.heard(endpoint{p.SrcIP, p.SrcPort}, p.Ack) {
+	from := endpoint{p.SrcIP, p.SrcPort}
+	relay, ok := d.c.settings().peers.at[from]
+	svc, served := d.c.anyService()
+	if !ok || !served || p.DstIP != svc.Address {
 		return false
 	}
-	if p.TCPFlags&packet.RST != 0 {
+	heard, rst := d.c.probes.heard(from, p.Ack), p.TCPFlags&packet.RST != 0
+	switch {
+	case rst && heard:
 		d.c.peerIs(relay, &health{why: "nobody listens on its port"})
+		return true
+	case rst || !heard && !d.mayPass(d.now):
 		return true
 	}
 	snap := d.c.topo.Load()
-	svc, _ := d.c.anyService()
-	if h, ok := snap.HostByIP(relay.Address); ok {
+	h, ok := snap.HostByIP(relay.Address)
+	if ok {
 		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: p.Ack, Flags: packet.RST}))
 	}
-	d.c.peerIs(relay, &health{ok: true})
+	if heard {
+		d.c.peerIs(relay, &health{ok: true})
+	} else if seq, open := d.c.probes.unanswered(from); ok && open { // half a connection, of an earlier run maybe, has swallowed it
+		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
+	}
 	return true
 }
 

@@ -73,3 +73,30 @@ func TestSearchBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestHalfProbed has the daemon end between a probe and its answer, which leaves the peer half a connection, while the service's
+// host is silent, which would end it. The next daemon does, finds the peer well at once, and no viewer of it is reset.
+func TestHalfProbed(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		one := l.watch("hv1")
+		l.after(time.Second)
+		l.Host("hs").SetSilent(true)
+		l.after(l.c.o.ProbeInterval - time.Since(l.c.epoch)%l.c.o.ProbeInterval + 5*time.Millisecond) // half way to the peer
+		l.stop()
+		l.after(time.Second)
+		half := l.Host("hb").Accepted()
+		if s := half[len(half)-1].State(); s != oftest.Dialling {
+			l.t.Fatalf("the peer's connection is in state %v", s)
+		}
+		l.start()
+		l.after(time.Second)
+		if p := l.c.Peers()[0]; !p.Healthy {
+			l.t.Errorf("%+v", p)
+		}
+		l.after(10 * time.Second)
+		if n := l.logged("peer is unwell") + l.logged("session reset"); n != 0 {
+			l.t.Errorf("unwell or reset:\n%s", l.dump())
+		}
+		l.servedBy(one, "hv1", "hb")
+	})
+}
