@@ -154,6 +154,28 @@ func TestWindowForgets(t *testing.T) {
 	}
 }
 
+// TestSmallMessagesAreNotFree has a keyframe be followed by ever so many frames of two bytes, of a stream and of one that may
+// take its place.
+func TestSmallMessagesAreNotFree(t *testing.T) {
+	b := newSpliceBench()
+	old := b.begin("old")
+	b.bring(old, 0, 0, 0)
+	small := rtmp.Message{Type: rtmp.TypeVideo, Timestamp: b.o.start, Payload: []byte{0x27, 1}}
+	for range 2 * maxWindowBytes / messageCost {
+		b.feed(old, small, b.now)
+	}
+	next := b.begin("next")
+	for range 2 * maxHeld / messageCost {
+		b.feed(next, small, b.now)
+	}
+	if n := len(b.w.entries); n > maxWindowBytes/messageCost {
+		t.Errorf("the window keeps %d messages", n)
+	}
+	if n := len(next.held); n > maxHeld/messageCost {
+		t.Errorf("%d messages of the next source are kept", n)
+	}
+}
+
 func TestLocate(t *testing.T) {
 	w := newWindow(128, time.Hour)
 	grow(w, origin{}, 0, 60, time.Unix(0, 0))

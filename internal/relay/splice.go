@@ -23,7 +23,7 @@ const (
 	overlap = time.Second
 	// minDistinct is the shortest payload, in bytes, that is believed to be unique: silence repeats itself.
 	minDistinct = 24
-	// maxHeld bounds what is kept of a source that is not joined yet.
+	// maxHeld bounds what is kept of a source that is not joined yet, in bytes.
 	maxHeld = 16 << 20
 )
 
@@ -63,6 +63,9 @@ func hold(m rtmp.Message) heldMessage {
 	}
 	return h
 }
+
+// cost is the memory that a message takes, in bytes.
+func (h heldMessage) cost() int { return len(h.Payload) + messageCost }
 
 func isFrame(role rtmp.Role) bool {
 	return role == rtmp.RoleKey || role == rtmp.RoleFrame || role == rtmp.RoleAudio
@@ -158,7 +161,7 @@ func (s *splicer) feed(src *source, m rtmp.Message, now time.Time) bool {
 		return false
 	case src == s.active:
 		grown := s.emit(src, m, rtmp.RoleOf(m), now)
-		if c := s.candidate; grown && c != nil && !c.joined && s.match(c) {
+		if c := s.candidate; grown && c != nil && !c.joined && s.match(c, c.held) {
 			s.advance(c, now)
 		}
 		return grown
@@ -177,11 +180,11 @@ func (s *splicer) consider(c *source, h heldMessage, now time.Time) bool {
 		return false // configurations go out when the candidate takes over, if they are news
 	}
 	c.held = append(c.held, h)
-	c.heldLen += len(h.Payload)
+	c.heldLen += h.cost()
 	if !s.started {
 		return s.take(c, now) // what a server says before there is a stream begins none
 	}
-	if c.joined || s.match(c) {
+	if c.joined || s.match(c, c.held[len(c.held)-1:]) {
 		return s.advance(c, now)
 	}
 	if c.first.IsZero() {
@@ -199,16 +202,19 @@ func (s *splicer) consider(c *source, h heldMessage, now time.Time) bool {
 		}
 	}
 	for c.heldLen > maxHeld {
-		c.heldLen -= len(c.held[0].Payload)
+		c.heldLen -= c.held[0].cost()
 		c.held = c.held[1:]
 	}
 	return false
 }
 
-// match looks for a message that both the candidate and the window have, and only once each.
-func (s *splicer) match(c *source) bool {
-	for _, h := range c.held {
-		if r := s.recent[h.hash]; h.hash != 0 && r.times == 1 {
+// match looks among held, messages of the candidate, for one that the window has as well, and only once.
+func (s *splicer) match(c *source, held []heldMessage) bool {
+	for _, h := range held {
+		if h.hash == 0 {
+			continue
+		}
+		if r := s.recent[h.hash]; r.times == 1 {
 			c.offset = r.timestamp - h.Timestamp
 			c.joined = true
 			return true
@@ -225,7 +231,7 @@ func (s *splicer) advance(c *source, now time.Time) bool {
 		if !s.repeats(c.held[0].Message, c.offset) {
 			return s.take(c, now)
 		}
-		c.heldLen -= len(c.held[0].Payload)
+		c.heldLen -= c.held[0].cost()
 		c.held = c.held[1:]
 	}
 	if s.active == nil || now.Sub(c.began) > patience {

@@ -12,6 +12,8 @@ const (
 	servedStream = 1
 	// maxWindowBytes bounds a window's memory. A group of pictures beyond it is not kept for those who join later.
 	maxWindowBytes = 32 << 20
+	// messageCost is what a message takes besides its bytes, in bytes, and a little more: many small ones must not pass for little.
+	messageCost = 256
 	// maxConfigs and maxConfigBytes bound the configurations that a viewer who joins is sent: two for each track, a few
 	// hundred bytes each. Beyond that the eldest are let go.
 	maxConfigs     = 64
@@ -172,7 +174,7 @@ func (w *window) trim(now time.Time) {
 	for ; n < len(w.entries)-1; n++ {
 		e := w.entries[n]
 		needed := now.Sub(e.arrived) < w.span || w.hasKey && w.first+uint64(n) >= w.key
-		if needed && w.bytes <= maxWindowBytes {
+		if needed && w.bytes+messageCost*(len(w.entries)-n) <= maxWindowBytes {
 			break
 		}
 		w.bytes -= len(e.wire)
