@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -128,4 +129,41 @@ func (n *network) ages(match string) []time.Duration {
 		n.t.Errorf("no rule for %s", match)
 	}
 	return ages
+}
+
+// A daemon is killed while the answer to a probe is on its way, and the service's host, which would end what that leaves at the
+// peer, takes nothing of it. The next one finds the peer well all the same, and its viewer loses no frame.
+func TestKilledWhileProbing(t *testing.T) {
+	t.Parallel()
+	n := newLab(t).single(1)
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	n.servers()
+	d.healthy("hb-relay")
+	p := n.publish()
+	v := n.viewers[0].watch(cdnURL)
+	v.plays(30)
+	ofctl := func(command string, args ...string) string {
+		return run(t, n.ovs(append([]string{"ovs-ofctl", "-O", "OpenFlow10", command, n.s1.name}, args...)...))
+	}
+	answers := fmt.Sprintf("tcp,in_port=%d,tp_dst=61535", n.hb.port)
+	ofctl("add-flow", fmt.Sprintf("cookie=1,priority=65535,tcp,in_port=%d,tp_src=61535,actions=drop", n.hs.port))
+	ofctl("add-flow", "cookie=2,priority=65535,"+answers+",actions=drop")
+	await(t, "an answer is lost", patience, func() bool {
+		return !strings.Contains(ofctl("dump-aggregate", answers), "packet_count=0")
+	})
+	_ = d.stop(syscall.SIGKILL)
+	ofctl("del-flows", "cookie=2/-1")
+	if half := run(t, n.hb.command("ss", "-Htn", "state", "syn-recv", "dport", "=", "61535")); half == "" {
+		t.Fatal("the peer has no half connection")
+	}
+
+	d = n.daemon(bypassConfig)
+	d.connected("1")
+	d.healthy("hb-relay")
+	time.Sleep(7 * time.Second) // in which probes that go unanswered would tell
+	if found := d.logged("peer is unwell"); len(found) != 0 {
+		t.Error(found)
+	}
+	v.sawAll(p.finish(2 * time.Second))
 }
