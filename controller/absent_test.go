@@ -10,10 +10,15 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
-// keepAway closes each connection of a switch until it may come back.
+// keepAway ends a switch's connection, and has it say no more than HELLO on any other until it may come back. Each lasts as long as
+// a handshake may, so that there are few of them in an hour.
 func keepAway(sw *oftest.Switch) (back func()) {
-	sw.Intercept(func(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.CloseBefore} })
-	return func() { sw.Intercept(nil) }
+	sw.Intercept(func(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.Swallow} })
+	sw.Disconnect()
+	return func() {
+		sw.Intercept(nil)
+		sw.Disconnect()
+	}
 }
 
 // replaced has the controller replaced by one that knows nothing, and something happen while none is there.
@@ -104,7 +109,6 @@ func TestPeerDiesWhileViewersSwitchIsAway(t *testing.T) {
 		v := l.watch("hv1")
 		l.servedBy(v, "hv1", "hb")
 		back := keepAway(l.Switch("s1"))
-		l.Switch("s1").Disconnect()
 		l.after(time.Second)
 		l.Host("hb").Wire().SetUp(false)
 		l.after(10 * time.Minute)
@@ -117,7 +121,6 @@ func TestPeerDiesWhileViewersSwitchIsAway(t *testing.T) {
 	inLab(t, line, func(l *lab) {
 		l.servedBy(l.watch("hv1"), "hv1", "hb")
 		keepAway(l.Switch("s1"))
-		l.Switch("s1").Disconnect()
 		l.after(time.Second)
 		l.Host("hb").Wire().SetUp(false)
 		l.after(switchMemory - time.Minute)

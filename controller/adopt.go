@@ -168,8 +168,8 @@ func (s *settings) tupleOf(r flow.Rule) (stream.Tuple, bool) {
 		}
 	}
 	for _, c := range clients {
-		for e := range s.services {
-			t := stream.Tuple{Client: c.address, ClientPort: c.port, Service: e.address, ServicePort: e.port}
+		for i := range s.Services {
+			t := stream.Tuple{Client: c.address, ClientPort: c.port, Service: s.Services[i].Address, ServicePort: s.Services[i].Port}
 			if t.Hash() == r.Cookie.Owner() {
 				return t, true
 			}

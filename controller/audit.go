@@ -15,6 +15,23 @@ func (c *Controller) audit(now time.Time, due func(*datapath) bool) {
 	}
 }
 
+// auditPart takes one part of a switch's whole table, and all of it together once the last has come.
+func (d *datapath) auditPart(xid uint32, some ofproto.FlowStats, p part) {
+	if p.first {
+		d.audited = entries{}
+	}
+	if d.audited.add(some) != nil { // this answer has no end
+		d.auditing.giveUp(xid)
+		d.audited = entries{}
+		return
+	}
+	if p.last {
+		have := d.audited
+		d.audited = entries{}
+		d.repair(have, p.asked)
+	}
+}
+
 // A tally is a switch's table and the wishes at one moment. What was on its way then is left out, as are the rules that come and
 // go by themselves. Invariant: desired = present + missing.
 type tally struct {
@@ -23,8 +40,8 @@ type tally struct {
 	foreign                   int // others'
 }
 
-// audited compares a switch's whole table with what it should be, and repairs.
-func (d *datapath) audited(have entries, asked time.Time) {
+// repair compares a switch's whole table with what it should be, and has it put right.
+func (d *datapath) repair(have entries, asked time.Time) {
 	d.pairsCounted(have.ours, asked)
 	var n tally
 	d.bring(func() int {

@@ -14,7 +14,6 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
-	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 // another is one more connection to a rig's controller, after its handshake.
@@ -261,9 +260,7 @@ func TestForgottenNeighbour(t *testing.T) {
 		l.Host("hv1").ARP(cdnIP)
 		l.after(time.Second)
 		was, _ := l.c.Topology().HostByIP(l.Host("hv1").IP)
-		gone := l.Switch("s1")
-		gone.Intercept(func(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.CloseBefore} })
-		gone.Disconnect()
+		keepAway(l.Switch("s1"))
 		learnt := func() bool {
 			mac, ip := made(7)
 			l.Switch("s2").Receive(11, packet.AppendARP(nil, packet.ARP{Op: packet.ARPRequest, SenderMAC: mac, SenderIP: ip, TargetIP: peerIP}))

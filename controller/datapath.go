@@ -57,6 +57,9 @@ type datapath struct {
 	noSessions time.Time
 	strained   bool      // not all that comes is kept up with: ports are held to their shares
 	now        time.Time // when the messages in hand were read
+
+	audited entries  // what has come of the answer to auditing
+	carried counters // and to metering
 }
 
 // scratch is what handling a packet needs, kept from packet to packet so that none costs an allocation.

@@ -9,12 +9,6 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
-// loseSwitch ends a switch's connection, and every one that it tries until it is allowed to again.
-func loseSwitch(sw *oftest.Switch) {
-	sw.Intercept(func(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.CloseBefore} })
-	sw.Disconnect()
-}
-
 // refuseSessions has a switch say that it has no room for rules of sessions.
 func refuseSessions(sw *oftest.Switch) {
 	sw.Intercept(oftest.RefuseFlowMods(oftest.TableFull, func(m *ofproto.FlowMod) bool {
@@ -50,7 +44,7 @@ func TestClientsSwitchForgotten(t *testing.T) {
 			srv.Write(make([]byte, 1000))
 			l.after(100 * time.Millisecond)
 		}
-		loseSwitch(l.Switch("s1"))
+		keepAway(l.Switch("s1"))
 		l.Host("hv1").Wire().SetLossy(true)
 		l.after(70 * time.Minute)
 		if s := l.session(l.Host("hv1")); s.State != "parked" {
@@ -72,10 +66,10 @@ func TestForgottenSwitchReturns(t *testing.T) {
 				l.after(every)
 			}
 		}
-		loseSwitch(l.Switch("s1"))
+		back := keepAway(l.Switch("s1"))
 		play(75, time.Minute)
 		l.nobodyWatches()
-		l.Switch("s1").Intercept(nil)
+		back()
 		play(60, time.Second)
 		if s := l.session(l.Host("hv1")); s.State != "active" || s.Source.Name != "hb" || l.c.Peers()[0].Viewers != 1 {
 			l.t.Errorf("%s from %s, %d viewers at the peer", s.State, s.Source.Name, l.c.Peers()[0].Viewers)
@@ -137,7 +131,7 @@ func TestLateAdoption(t *testing.T) {
 		c := l.watch("hv1")
 		l.servedBy(c, "hv1", "hs")
 		l.after(10 * time.Second)
-		loseSwitch(l.Switch("s2"))
+		back := keepAway(l.Switch("s2"))
 		l.restart()
 		l.after(10 * time.Second)
 		l.Host("hv1").ARP(cdnIP)
@@ -149,7 +143,7 @@ func TestLateAdoption(t *testing.T) {
 		if n := l.logged("session rerouted"); n != 1 {
 			l.t.Fatalf("rerouted %d times", n)
 		}
-		l.Switch("s2").Intercept(nil)
+		back()
 		l.after(10 * time.Second)
 		for sw, want := range map[string]int{"s1": 0, "s2": 0, "s3": 2} {
 			if n := len(l.rules(sw, flow.KindSession)); n != want {

@@ -61,28 +61,54 @@ func (c *Controller) meterSwitches(now time.Time, due func(*datapath) bool) {
 	c.meterUplinks(due)
 }
 
-// metered handles the counters. Both directions of a session are counted on its client's switch, where both have their
-// one rewriting rule.
-func (d *datapath) metered(have []ofproto.FlowStat, _ time.Time) {
-	now := time.Now()
-	bytes, settings := make(map[stream.Tuple]uint64), d.c.settings()
-	for _, s := range have {
-		if flow.Cookie(s.Cookie).Kind() == flow.KindSession {
-			if k, ok := settings.tupleOf(flow.Reported(&s)); ok {
-				bytes[k] += s.ByteCount
-			}
+// counters are what the rules of sessions have carried by a switch's answer, as far as that has come.
+type counters map[*session]counter
+
+type counter struct {
+	bytes uint64 // both ways
+	there bool   // the rule of the way there is still in place
+}
+
+// meterPart takes one part of the counters. Both directions of a session are counted on its client's switch, where both have their
+// one rewriting rule; they may come in different parts.
+func (d *datapath) meterPart(some ofproto.FlowStats, p part) {
+	if p.first {
+		d.carried = make(counters)
+	}
+	settings := d.c.settings()
+	for i := range some {
+		if s, there := d.c.carries(settings, &some[i]); s != nil {
+			n := d.carried[s]
+			d.carried[s] = counter{n.bytes + some[i].ByteCount, n.there || there}
 		}
 	}
-	showsFIN := d.table.showsFIN()
-	for _, s := range have {
-		if flow.Cookie(s.Cookie).Kind() != flow.KindSession {
-			continue
-		}
-		k := stream.Tuple{Client: s.Match.NWSrc, ClientPort: s.Match.TPSrc, Service: s.Match.NWDst, ServicePort: s.Match.TPDst}
-		if session, ok := d.c.sessions.Load(k); ok {
-			session.metered(d, bytes[k], showsFIN, now)
+	if !p.last {
+		return
+	}
+	now, showsFIN := time.Now(), d.table.showsFIN()
+	for s, n := range d.carried {
+		if n.there {
+			s.metered(d, n.bytes, showsFIN, now)
 		}
 	}
+	d.carried = nil
+}
+
+// carries finds the session that an entry carries, nil where there is none, and whether it is of the way there as the client dialled.
+func (c *Controller) carries(now *settings, e *ofproto.FlowStat) (s *session, there bool) {
+	cookie := flow.Cookie(e.Cookie)
+	if cookie.Kind() != flow.KindSession {
+		return nil, false
+	}
+	t := stream.Tuple{Client: e.Match.NWSrc, ClientPort: e.Match.TPSrc, Service: e.Match.NWDst, ServicePort: e.Match.TPDst}
+	if there = t.Hash() == cookie.Owner(); !there {
+		var ok bool
+		if t, ok = now.tupleOf(flow.Rule{Match: e.Match, Cookie: cookie, Actions: e.Actions}); !ok {
+			return nil, false
+		}
+	}
+	s, _ = c.sessions.Load(t)
+	return s, there
 }
 
 // metered takes a session's count, and gives up or takes back its place at its peer. Where the switch shows a FIN, who is silent

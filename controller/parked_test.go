@@ -6,8 +6,6 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
-	"github.com/ofctl-live/ofctl-live/ofproto"
-	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 	"github.com/ofctl-live/ofctl-live/policies/direct"
 )
 
@@ -65,13 +63,11 @@ func TestWakesWhileSwitchIsAway(t *testing.T) {
 	inLab(t, line, func(l *lab) {
 		one := l.watch("hv1")
 		l.after(4 * time.Minute)
-		away := l.Switch("s2")
-		away.Intercept(func(int, uint32, ofproto.Message) oftest.Verdict { return oftest.Verdict{Do: oftest.CloseBefore} })
-		away.Disconnect()
+		back := keepAway(l.Switch("s2"))
 		l.after(time.Second)
 		one.Write(nil)
 		l.after(time.Second)
-		away.Intercept(nil)
+		back()
 		l.after(2 * time.Second)
 		if n := saw(l.Host("hs"), l.Host("hv1").IP); n != 0 {
 			l.t.Errorf("the CDN saw %d segments of the peer's connection", n)

@@ -92,7 +92,8 @@ func (d *datapath) sessionSilent(m ofproto.Match) {
 	}
 }
 
-// refused handles an error message: where it answers a flow mod, the rule is given up and whoever waits for it is told.
+// refused handles an error message: where it answers a flow mod, the rule is given up and whoever waits for it is told; where it
+// answers a question about the table, that is asked again.
 func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 	why, now := fmt.Errorf("switch says %s", m.Reason()), time.Now()
 	full := m.ErrType == ofproto.FlowModFailed && m.Code == ofproto.FlowModAllTablesFull
@@ -119,6 +120,8 @@ func (d *datapath) refused(xid uint32, m *ofproto.Error) {
 		}
 		return
 	}
+	d.auditing.giveUp(xid)
+	d.metering.giveUp(xid)
 	d.sparingly("switch reports an error").WithError(why).Warn("switch reports an error")
 }
 

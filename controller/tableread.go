@@ -39,7 +39,13 @@ type tableRead struct {
 	mu    sync.Mutex
 	xid   uint32 // of the open question; 0 for none
 	asked time.Time
-	have  entries
+	begun bool // a part of the answer has come
+}
+
+// A part is the place of a message in an answer of several.
+type part struct {
+	asked       time.Time // when the question was
+	first, last bool
 }
 
 // openFor is how many intervals a switch may take to answer about its table before it is asked again.
@@ -53,42 +59,47 @@ func (r *tableRead) ask(d *datapath, match ofproto.Match, interval time.Duration
 	if r.xid != 0 && now.Sub(r.asked) < openFor*interval {
 		return
 	}
-	r.xid, r.asked, r.have = d.nextXID(), now, entries{}
+	r.xid, r.asked, r.begun = d.nextXID(), now, false
 	_ = d.conn.Write(r.xid, &ofproto.StatsRequest{Body: ofproto.FlowStatsRequest{
 		Match: match, TableID: 0xff, OutPort: ofproto.PortNone,
 	}})
 	d.kick()
 }
 
-// part takes one part of an answer. After the last it returns all of them and when they were asked for.
-func (r *tableRead) part(xid uint32, m *ofproto.StatsReply) (have entries, asked time.Time, complete bool) {
+// heard tells which part of the answer to the open question a reply is; ok is false where it is none.
+func (r *tableRead) heard(xid uint32, flags ofproto.StatsFlags) (p part, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	part, ok := m.Body.(ofproto.FlowStats)
-	if !ok || xid != r.xid {
-		return entries{}, time.Time{}, false
+	if r.xid == 0 || xid != r.xid {
+		return part{}, false
 	}
-	if r.have.add(part) != nil { // this answer has no end
-		r.have, r.xid = entries{}, 0
-		return entries{}, time.Time{}, false
+	p = part{asked: r.asked, first: !r.begun, last: flags&ofproto.StatsMore == 0}
+	r.begun = true
+	if p.last {
+		r.xid = 0
 	}
-	if m.Flags&ofproto.StatsMore != 0 {
-		return entries{}, time.Time{}, false
+	return p, true
+}
+
+// giveUp expects no answer to a question any more, if it is open: the next is asked when its turn comes.
+func (r *tableRead) giveUp(xid uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if xid == r.xid {
+		r.xid = 0
 	}
-	have, r.have, r.xid = r.have, entries{}, 0
-	return have, r.asked, true
 }
 
 // statistics handles an answer, or a part of one, to what a running switch is asked.
 func (d *datapath) statistics(xid uint32, m *ofproto.StatsReply) {
-	if counts, ok := m.Body.(ofproto.PortStats); ok {
-		d.uplinksCounted(counts)
-		return
-	}
-	if have, asked, complete := d.auditing.part(xid, m); complete {
-		d.audited(have, asked)
-	}
-	if have, asked, complete := d.metering.part(xid, m); complete {
-		d.metered(have.ours, asked)
+	switch body := m.Body.(type) {
+	case ofproto.PortStats:
+		d.uplinksCounted(body)
+	case ofproto.FlowStats:
+		if p, ok := d.auditing.heard(xid, m.Flags); ok {
+			d.auditPart(xid, body, p)
+		} else if p, ok := d.metering.heard(xid, m.Flags); ok {
+			d.meterPart(body, p)
+		}
 	}
 }

@@ -109,13 +109,62 @@ func BenchmarkDecodeFlowMod(b *testing.B) {
 	}
 }
 
-// BenchmarkDecodeFlowStats decodes a reply of 400 rules of sessions, as large as replies become.
-func BenchmarkDecodeFlowStats(b *testing.B) {
+// exampleFlowStats returns a whole STATS_REPLY of 400 rules of sessions, as large as replies become.
+func exampleFlowStats(tb testing.TB) []byte {
 	entry := FlowStat{Match: MatchAll, Actions: []Action{SetDLDst{}, SetNWDst{}, Output{Port: 3}}}
 	frame, err := Append(nil, 1, &StatsReply{Body: FlowStats(slices.Repeat([]FlowStat{entry}, 400))})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
+	return frame
+}
+
+// TestFlowStatsAllocations: the entries of a reply are one piece of memory, and each list of actions is there once.
+func TestFlowStatsAllocations(t *testing.T) {
+	frame := exampleFlowStats(t)
+	const most = 16
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = Decode(frame) }); n > most {
+		t.Errorf("%v allocations for 400 entries, want no more than %d", n, most)
+	}
+}
+
+// TestFlowStatsShareActions: entries have a list of actions in common only where it is the same to the bit, and it has no
+// room into which somebody could append for all.
+func TestFlowStatsShareActions(t *testing.T) {
+	lists := [][]Action{
+		{Output{Port: 1}, Output{Port: 2}, Output{Port: 3}}, {Output{Port: 1}, Output{Port: 2}}, {}, {SetVLANVID{VID: 1}}, {SetVLANVID{VID: 1, pad: [2]byte{0, 1}}},
+	}
+	var sent FlowStats
+	for range 2 {
+		for _, l := range lists {
+			sent = append(sent, FlowStat{Match: MatchAll, Actions: l})
+		}
+	}
+	frame, err := Append(nil, 1, &StatsReply{Body: sent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, m, err := Decode(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := m.(*StatsReply).Body.(FlowStats)
+	for i, want := range lists {
+		one, other := got[i].Actions, got[i+len(lists)].Actions
+		if !slices.Equal(one, want) || !slices.Equal(other, want) {
+			t.Errorf("%v and %v, want %v", one, other, want)
+		}
+		if len(want) > 0 && &one[0] != &other[0] {
+			t.Errorf("%v is kept twice", want)
+		}
+		if cap(one) > len(one) {
+			t.Errorf("%v has room for more", one)
+		}
+	}
+}
+
+func BenchmarkDecodeFlowStats(b *testing.B) {
+	frame := exampleFlowStats(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := Decode(frame); err != nil {

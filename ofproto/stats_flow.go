@@ -1,6 +1,9 @@
 package ofproto
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // AllTables as a TableID asks for every table.
 const AllTables uint8 = 0xff
@@ -98,8 +101,11 @@ func (s FlowStats) appendTo(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
+// flowStats reads flow entries. Those with the same actions share them: they are never changed, and a table of thousands of
+// connections has few lists of them.
 func flowStats(body []byte) (FlowStats, error) {
-	s := make(FlowStats, 0, max(0, len(body)-statsHeaderLen)/flowStatLen)
+	lists := make(map[string][]Action)
+	s := make(FlowStats, 0, flowStatsIn(body[statsHeaderLen:]))
 	for at := statsHeaderLen; at < len(body); {
 		left := len(body) - at
 		if left < flowStatLen {
@@ -113,9 +119,14 @@ func flowStats(body []byte) (FlowStats, error) {
 		case n > left:
 			return nil, bad(TypeStatsReply, at, ErrShort, "flow entry length %d in %d bytes", n, left)
 		}
-		actions, err := actionsAt(TypeStatsReply, body, at+flowStatLen, at+n)
-		if err != nil {
-			return nil, err
+		actions, seen := lists[string(b[flowStatLen:n])]
+		if !seen {
+			var err error
+			if actions, err = actionsAt(TypeStatsReply, body, at+flowStatLen, at+n); err != nil {
+				return nil, err
+			}
+			actions = slices.Clip(actions)
+			lists[string(b[flowStatLen:n])] = actions
 		}
 		f := FlowStat{
 			TableID:      b[2],
@@ -136,6 +147,19 @@ func flowStats(body []byte) (FlowStats, error) {
 		at += n
 	}
 	return s, nil
+}
+
+// flowStatsIn counts flow entries by their lengths, as far as these can be.
+func flowStatsIn(b []byte) (n int) {
+	for len(b) >= flowStatLen {
+		size := int(be.Uint16(b))
+		if size < flowStatLen || size > len(b) {
+			break
+		}
+		b = b[size:]
+		n++
+	}
+	return n
 }
 
 // AggregateStats are sums over flow entries: struct ofp_aggregate_stats_reply, OpenFlow 1.0.0 §5.3.5.

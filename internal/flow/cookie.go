@@ -1,5 +1,5 @@
-// Package flow knows what a flow table of ours looks like: rules with named priorities and speaking cookies, tables of
-// them, and the difference between two tables.
+// Package flow knows what a flow table of ours looks like: rules with named priorities and speaking cookies, and
+// tables of them.
 package flow
 
 import "fmt"
