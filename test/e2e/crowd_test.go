@@ -38,7 +38,7 @@ func TestCrowd(t *testing.T) {
 		p.relay("--controller", "http://"+daemonAddress+":9653", "--name", p.name, "--advertise", p.ip)
 	}
 	for _, p := range peers {
-		d.healthy(p.name)
+		d.registered(p.name)
 	}
 
 	var playing []*viewer

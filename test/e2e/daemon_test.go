@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
@@ -125,12 +127,35 @@ func (d *daemon) linked(links int) {
 	})
 }
 
+// linkedBy waits until so many links between switches are found, and known to be as long as they are: of a busy machine, the first
+// measurements may say anything.
+func (d *daemon) linkedBy(links int, delay time.Duration) {
+	d.t.Helper()
+	awaitSeen(d.t, fmt.Sprint(links, " links of ", delay, " are found"), patience, func() (any, bool) {
+		got := d.list("/v1/links")
+		return got, len(got) == links && !slices.ContainsFunc(got, func(l map[string]any) bool {
+			ms, _ := l["delay_ms"].(float64)
+			return math.Abs(ms-1000*delay.Seconds()) > 3
+		})
+	})
+}
+
 // healthy waits until a peer may be chosen: it is on the map, and what listens there has answered a probe.
 func (d *daemon) healthy(peer string) {
 	d.t.Helper()
 	awaitSeen(d.t, peer+" is healthy", patience, func() (any, bool) {
 		got := d.list("/v1/peers")
 		return got, slices.ContainsFunc(got, func(p map[string]any) bool { return p["name"] == peer && p["healthy"] == true })
+	})
+}
+
+// registered waits until a peer that may be chosen has announced itself: before that it is not told where to have a stream from.
+func (d *daemon) registered(peer string) {
+	d.t.Helper()
+	d.healthy(peer)
+	awaitSeen(d.t, peer+" is registered", patience, func() (any, bool) {
+		got := d.list("/v1/peers")
+		return got, slices.ContainsFunc(got, func(p map[string]any) bool { return p["name"] == peer && p["registered"] == true })
 	})
 }
 

@@ -28,8 +28,8 @@ bypass: {margin: 25ms}
 	}
 	asks(p1, "--ingest", "--push", "rtmp://10.0.0.2/live")
 	waits := asks(p2)
-	d.healthy("p1")
-	d.healthy("p2")
+	d.registered("p1")
+	d.registered("p2")
 	d.measured(p1)
 	d.measured(p2)
 	early := v.watch(cdnURL)

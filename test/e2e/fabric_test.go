@@ -17,11 +17,12 @@ type fabric struct {
 	middle *vswitch
 	edges  [2]*vswitch
 	cdn    *host
+	delay  time.Duration
 }
 
 func (l *lab) fabric(delay time.Duration) *fabric {
 	l.t.Helper()
-	f := &fabric{lab: l, middle: l.vswitch("s0"), edges: [2]*vswitch{l.vswitch("s1"), l.vswitch("s2")}}
+	f := &fabric{lab: l, middle: l.vswitch("s0"), edges: [2]*vswitch{l.vswitch("s1"), l.vswitch("s2")}, delay: delay}
 	for _, e := range f.edges {
 		if delay > 0 {
 			l.slowLink(f.middle, e, delay)
@@ -38,7 +39,11 @@ func (f *fabric) daemon(config string) *daemon {
 	f.t.Helper()
 	d := f.lab.daemon(config)
 	d.connected("3")
-	d.linked(4)
+	if f.delay > 0 {
+		d.linkedBy(4, f.delay)
+	} else {
+		d.linked(4)
+	}
 	return d
 }
 

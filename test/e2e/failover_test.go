@@ -171,6 +171,8 @@ func TestUpstreamDies(t *testing.T) {
 	edge.relay("--upstream", "rtmp://10.0.0.11/live", "--upstream", "rtmp://10.0.0.12/live", "--upstream", "rtmp://10.0.0.13/live")
 	p := n.hs.publish(cdnURL)
 	atSecond, atThird := n.hb.watch("rtmp://10.0.0.12/live/a"), n.hb.watch("rtmp://10.0.0.13/live/a")
+	atSecond.plays(15)
+	atThird.plays(15)
 	all := players(n.viewers, "rtmp://10.0.0.20/live/a")
 
 	killed, silenced := fault{}, fault{noticed: stall}
@@ -194,10 +196,11 @@ func TestUpstreamDies(t *testing.T) {
 // In a tree that the controller arranges, a relay in the middle is killed. The one below it is told of another, and its ten
 // players play on.
 func TestTreeHeals(t *testing.T) {
+	const delay = 15 * time.Millisecond
 	l := newLab(t)
 	s := []*vswitch{l.vswitch("s0"), l.vswitch("s1"), l.vswitch("s2"), l.vswitch("s3")}
 	for i := range 3 {
-		l.slowLink(s[i], s[i+1], 15*time.Millisecond)
+		l.slowLink(s[i], s[i+1], delay)
 	}
 	cdn := l.host("hs", "10.0.0.2", s[0])
 	relays, processes := make(map[string]*host), make(map[string]*process)
@@ -216,11 +219,12 @@ func TestTreeHeals(t *testing.T) {
 	}
 	d := l.daemon(config)
 	d.connected("4")
-	d.linked(6)
+	d.linkedBy(6, delay)
 	cdn.nginx("deploy/mininet/cdn.conf")
 	for name, h := range relays {
 		processes[name] = h.relay("--controller", "http://"+daemonAddress+":9653", "--name", name, "--advertise", h.ip)
-		d.healthy(name)
+		d.registered(name)
+		d.measured(h)
 	}
 	p := cdn.publish(cdnURL)
 	atFirst, atSecond := hosts[0].watch(cdnURL), hosts[1].watch(cdnURL)

@@ -36,6 +36,7 @@ bypass: {margin: 25ms} # more than a link: p1 is that much farther from hb than 
 	f.cdn.nginx("deploy/mininet/cdn.conf")
 	unasked := p2.relay("--upstream", "rtmp://10.0.0.2/live")
 	d.healthy("p2")
+	d.measured(p2)
 	refused := hb.start("ffmpeg", "-nostdin", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=30:duration=10",
 		"-c:v", "libx264", "-preset", "ultrafast", "-f", "flv", cdnURL)
 	if err := refused.wait(patience); err != nil || refused.err == nil {
@@ -47,7 +48,7 @@ bypass: {margin: 25ms} # more than a link: p1 is that much farther from hb than 
 	}
 	p1.relay("--controller", "http://"+daemonAddress+":9653", "--name", "p1", "--advertise", p1.ip,
 		"--push", "rtmp://10.0.0.2/live", "--ingest")
-	d.healthy("p1")
+	d.registered("p1")
 	d.measured(p1)
 
 	took := f.cdn.received()

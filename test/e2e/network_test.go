@@ -1,6 +1,9 @@
 package e2e
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The network of most tests, with the addresses of deploy/mininet: one switch; hb broadcasts and relays, hs is the CDN,
 // hv1.. watch.
@@ -44,6 +47,15 @@ func (n *network) redirects(viewer *host) (there, back []flow) {
 	back = n.s1.find("tcp", "nw_src="+n.hb.ip, "nw_dst="+viewer.ip, "tp_src=1935",
 		"mod_dl_src:"+n.hs.mac, "mod_nw_src:"+n.hs.ip, fmt.Sprintf("output:%d", viewer.port))
 	return there, back
+}
+
+// redirected waits until the relay's viewer has the rules that stay: the first ones copy what he asks for to the daemon.
+func (n *network) redirected(viewer *host) {
+	n.t.Helper()
+	awaitSeen(n.t, viewer.name+" has the rules that stay", patience, func() (any, bool) {
+		there, back := n.redirects(viewer)
+		return append(there, back...), len(there) == 1 && len(back) == 1 && !strings.Contains(string(there[0]), "CONTROLLER")
+	})
 }
 
 const directConfig = `

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"syscall"
 	"testing"
@@ -33,9 +34,10 @@ func TestQuit(t *testing.T) {
 		quit := time.Now()
 		await(t, h.name+"'s session is gone", soon, func() bool { return d.sourceOf(h) == "" })
 		t.Logf("%v: gone after %v", how, time.Since(quit).Round(100*time.Millisecond))
-		if rules := n.s1.find("tcp", h.ip); len(rules) > 0 {
-			t.Errorf("%v: left: %v", how, rules)
-		}
+		awaitSeen(t, fmt.Sprint(how, ": its rules are gone"), time.Second, func() (any, bool) {
+			left := append(n.s1.find("tcp", "nw_src="+h.ip), n.s1.find("tcp", "nw_dst="+h.ip)...)
+			return left, len(left) == 0
+		})
 	}
 	if got, _ := d.metric(t, `ofctl_session_ends_total{reason="finished"}`); got != "2" {
 		t.Errorf("%s sessions finished, want 2", got)

@@ -26,10 +26,7 @@ func ticking(t *testing.T, viewers int) (*network, *daemon, *ticker) {
 	d.connected("1")
 	d.healthy("hb-relay")
 	w := n.viewers[0].watchTicks(tickService)
-	await(t, "the viewer has the rules that stay", patience, func() bool {
-		there, back := n.redirects(n.viewers[0])
-		return len(there) == 1 && len(back) == 1 && !strings.Contains(string(there[0]), "CONTROLLER")
-	})
+	n.redirected(n.viewers[0])
 	return n, d, w
 }
 

@@ -21,6 +21,7 @@ func TestTerminationLeavesFlows(t *testing.T) {
 	p := n.publish()
 	v := n.viewers[0].watch(cdnURL)
 	v.plays(30)
+	n.redirected(n.viewers[0])
 
 	before := sessionRules(n)
 	if err := d.stop(syscall.SIGTERM); err != nil {
@@ -44,6 +45,7 @@ func TestKillAndRestart(t *testing.T) {
 	p := n.publish()
 	v := n.viewers[0].watch(cdnURL)
 	v.plays(30)
+	n.redirected(n.viewers[0])
 	before := sessionRules(n)
 
 	_ = d.stop(syscall.SIGKILL)

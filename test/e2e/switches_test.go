@@ -152,6 +152,7 @@ func TestSameDatapathID(t *testing.T) {
 	n := newLab(t).single(8)
 	d := n.daemon(directConfig)
 	d.connected("1")
+	await(t, "the switch asks the daemon", patience, func() bool { return len(n.s1.find("priority=0")) == 1 })
 	hosts := append([]*host{n.hb, n.hs}, n.viewers...)
 	asked := d.packetIns(t, n.s1)
 	impostor, pairs := (*vswitch)(nil), 0

@@ -24,25 +24,27 @@ bypass: {strategy: least-loaded, margin: 500ms}
 func TestTreeOfCallbacks(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.tree(2, func(h *host) { h.nginx("deploy/peer/nginx-hooks.conf") })
+	l.tree(2, func(_ *daemon, h *host) { h.nginx("deploy/peer/nginx-hooks.conf") })
 }
 
 // The project's own relays, which ask for an upstream, form the same tree with any room: each takes the stream from the nearest.
 func TestTreeOfRelays(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.tree(100, func(h *host) {
+	l.tree(100, func(d *daemon, h *host) {
 		h.relay("--controller", "http://"+daemonAddress+":9653", "--name", h.name, "--advertise", h.ip)
+		d.registered(h.name)
 	})
 }
 
 // tree lets peers serve a row of switches, each a slow link farther from the CDN than the one before it.
-func (l *lab) tree(room int, serve func(*host)) {
+func (l *lab) tree(room int, serve func(*daemon, *host)) {
 	t := l.t
 	t.Helper()
+	const delay = 15 * time.Millisecond
 	s := []*vswitch{l.vswitch("s0"), l.vswitch("s1"), l.vswitch("s2"), l.vswitch("s3")}
 	for i := range 3 {
-		l.slowLink(s[i], s[i+1], 15*time.Millisecond)
+		l.slowLink(s[i], s[i+1], delay)
 	}
 	cdn := l.host("hs", "10.0.0.2", s[0])
 	var peers, viewers []*host
@@ -55,13 +57,14 @@ func (l *lab) tree(room int, serve func(*host)) {
 	l.manage(peers...)
 	d := l.daemon(fmt.Sprintf(treeConfig, room))
 	d.connected("4")
-	d.linked(6)
+	d.linkedBy(6, delay)
 	cdn.nginx("deploy/mininet/cdn.conf")
 	for _, p := range peers {
-		serve(p)
+		serve(d, p)
 	}
 	for _, p := range peers {
 		d.healthy(p.name)
+		d.measured(p)
 	}
 
 	p := cdn.publish(cdnURL)
