@@ -22,6 +22,7 @@ const (
 type echoes struct {
 	mu    sync.Mutex
 	last  time.Time     // of anything heard, by the daemon's presence
+	heeds time.Time     // of the newest request that has been answered, by the presence: all that was told before it was heeded
 	open  []openEcho    // in their order. Invariant: no more than maxOpen
 	owing time.Time     // since when no answer has come to those that are open, and no rule was taken, by the presence; zero where none is
 	taken time.Time     // when the switch last took rules or confirmed some, by the presence
@@ -66,6 +67,7 @@ func (e *echoes) answered(xid uint32) {
 		return
 	}
 	sent := e.open[i].sent
+	e.heeds = e.open[i].seen
 	e.open = slices.Delete(e.open, 0, i+1) // an answer answers for those before it
 	if e.owing = (time.Time{}); len(e.open) > 0 {
 		e.owing = e.open[0].seen
@@ -111,6 +113,13 @@ func (e *echoes) lastHeard() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.last
+}
+
+// heeded is up to when, by the presence, the switch has dealt with all that it was told.
+func (e *echoes) heeded() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.heeds
 }
 
 // dead reports whether the connection has given no sign of life for long enough: it owes the answers to three requests, and

@@ -48,17 +48,18 @@ func (w *prober) absent(e endpoint, missed bool) (rounds int) {
 	return p.absent
 }
 
-// next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has spoken
-// since: of a switch that is silent itself nothing follows for its hosts. It is not due while the one before it may still
-// be under way, as when many switches come up at once. seen and spoke are of the presence.
-func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, spoke time.Time) (last, seq uint32, misses int, due bool) {
+// next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has sent it out:
+// heeded is up to when that has dealt with what it was told. Of a switch that is silent itself, or says much and is behind with what
+// it hears, nothing follows for its hosts. It is not due while the one before it may still be under way, as when many switches come
+// up at once. seen and heeded are of the presence.
+func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, heeded time.Time) (last, seq uint32, misses int, due bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.of(e)
 	if p.open && seen.Sub(p.sent) < underWay {
 		return 0, 0, 0, false
 	}
-	if p.open && !spoke.Before(p.sent) {
+	if p.open && !heeded.Before(p.sent) {
 		p.misses++
 	}
 	p.open, p.sent = true, seen

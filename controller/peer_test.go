@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
@@ -158,6 +159,41 @@ func TestFarPeerHangs(t *testing.T) {
 		l.after(l.c.o.ProbeInterval)
 		if n := l.logged("peer is unwell"); n != 1 {
 			l.t.Errorf("unwell %d times after %v", n, 3*at+l.c.o.ProbeInterval)
+		}
+	})
+}
+
+// TestSwitchBehind has a peer's switch say much, and come to nothing of what it is told for a while: a SYN that it has not sent out
+// says nothing of the peer. Once it has caught up, a peer that is dead is found out.
+func TestSwitchBehind(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		one := l.watch("hv1")
+		stall := make(chan time.Duration, 1)
+		l.Switch("s1").Intercept(func(int, uint32, ofproto.Message) (v oftest.Verdict) {
+			select {
+			case d := <-stall:
+				time.Sleep(d)
+			default:
+			}
+			return v
+		})
+		hv2 := l.Host("hv2")
+		for range 5 {
+			stall <- l.c.o.ProbeInterval + 100*time.Millisecond
+			for range 130 { // in most of them it is as quick as ever
+				hv2.Send(packet.AppendARP(nil, packet.ARP{Op: packet.ARPRequest, SenderMAC: hv2.MAC, SenderIP: hv2.IP, TargetIP: cdnIP}))
+				l.after(100 * time.Millisecond)
+			}
+		}
+		if n := l.logged("peer is unwell"); n != 0 || l.metric("ofctl_session_resets_total") != 0 {
+			l.t.Errorf("unwell %d times", n)
+		}
+		l.servedBy(one, "hv1", "hb")
+		l.after(5 * l.c.o.ProbeInterval) // until its answers are known to take no time
+		l.Host("hb").SetSilent(true)
+		l.after(2 * l.c.o.ProbeInterval)
+		if n := l.logged("peer is unwell"); n != 1 {
+			l.t.Errorf("unwell %d times when it is dead", n)
 		}
 	})
 }

@@ -258,7 +258,7 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 		return
 	}
 	wait := c.probes.patience(p.Address, c.o.ProbeInterval)
-	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, c.present.now(), underWay, d.echo.lastHeard())
+	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, c.present.now(), underWay, d.echo.heeded())
 	if !due {
 		return
 	}
@@ -271,7 +271,7 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 	}
 	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
 	if p.health.Load().ok {
-		d.ping(time.Now()) // what it says of itself tells whether it is the switch that is silent
+		d.ping(time.Now()) // its answer tells that the switch has sent out the SYN
 		time.AfterFunc(wait, func() { c.probeAgain(p, wait) })
 	}
 }
