@@ -36,7 +36,7 @@ staticcheck: ## every check of staticcheck
 
 .PHONY: race
 race: ## all tests but the end-to-end ones, with the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -timeout 30m ./...
 
 # The go command fuzzes one target of one package at a time.
 .PHONY: fuzz

@@ -117,13 +117,13 @@ func (s *stream) publish(p *publisher) (admitted, busy bool) {
 // unpublish takes leave of p; the stream waits for its return.
 func (s *stream) unpublish(p *publisher) {
 	s.drop(p.source)
-	s.relay.metrics.published.Dec()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.publisher == p {
 		s.publisher = nil
 		s.relay.tell()
 	}
+	s.relay.metrics.published.Dec() // whoever sees that may publish
 	if len(s.viewers) == 0 {
 		s.lonely = time.Now()
 	}

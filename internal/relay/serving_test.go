@@ -20,6 +20,7 @@ func TestPublishAndPlay(t *testing.T) {
 	early := watch(t, r.address, "a")
 	p := newPublisher(t, r.address, "a?token=x")
 	p.frames(45, time.Millisecond)
+	early.reaches(t, 44)
 	late := watch(t, r.address, "a?user=1")
 	p.frames(45, time.Millisecond)
 	for _, w := range []*watcher{early, late} {
@@ -34,8 +35,10 @@ func TestPublishAndPlay(t *testing.T) {
 
 func TestJoinLive(t *testing.T) {
 	r := startRelay(t, relay.Options{Join: relay.JoinLive})
+	early := watch(t, r.address, "a")
 	p := newPublisher(t, r.address, "a")
 	p.frames(45, time.Millisecond)
+	early.reaches(t, 44)
 	w := watch(t, r.address, "a")
 	p.frames(45, time.Millisecond)
 	w.reaches(t, 89)
@@ -87,7 +90,7 @@ func TestPublisherReturns(t *testing.T) {
 	p.frames(40, time.Millisecond)
 	w.reaches(t, 39)
 	p.nc.Close()
-	time.Sleep(100 * time.Millisecond)
+	eventually(t, 5*time.Second, "the publisher is gone", func() bool { return metric(t, r, "ofctl_relay_published_streams") == 0 })
 	p = newPublisher(t, r.address, "a") // its clock and frames begin anew
 	p.frames(40, time.Millisecond)
 	eventually(t, 5*time.Second, "the stream goes on", func() bool { return len(w.frames()) == 80 })
@@ -95,14 +98,21 @@ func TestPublisherReturns(t *testing.T) {
 }
 
 func TestSecondPublisherIsRefused(t *testing.T) {
-	r := startRelay(t, relay.Options{Stall: 300 * time.Millisecond})
+	r := startRelay(t, relay.Options{Stall: 500 * time.Millisecond})
 	p := newPublisher(t, r.address, "a")
-	p.frames(2, 0)
+	refused := make(chan error, 1)
+	go func() {
+		_, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: "a"})
+		refused <- err
+	}()
+	for len(refused) == 0 {
+		p.frames(1, 10*time.Millisecond)
+	}
 	var status *rtmp.StatusError
-	if _, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: "a"}); !errors.As(err, &status) || status.Code != "NetStream.Publish.BadName" {
+	if err := <-refused; !errors.As(err, &status) || status.Code != "NetStream.Publish.BadName" {
 		t.Errorf("error %v", err)
 	}
-	time.Sleep(400 * time.Millisecond) // now the first is as good as dead
+	time.Sleep(600 * time.Millisecond) // now the first is as good as dead
 	nc, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: "a"})
 	if err != nil {
 		t.Fatal(err)
@@ -138,13 +148,13 @@ func TestLimits(t *testing.T) {
 	connections := func(n float64) func() bool {
 		return func() bool { return metric(t, r, "ofctl_relay_connections") == n }
 	}
-	eventually(t, time.Second, "the refused connection is gone", connections(1))
+	eventually(t, 5*time.Second, "the refused connection is gone", connections(1))
 	one, err := net.Dial("tcp", r.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer one.Close()
-	eventually(t, time.Second, "the second connection is counted", connections(2))
+	eventually(t, 5*time.Second, "the second connection is counted", connections(2))
 	if _, _, err := tryRTMP(r.address, &rtmp.Request{Publish: true, Key: "a"}); err == nil {
 		t.Error("a connection beyond the bound for one address")
 	}
