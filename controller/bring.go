@@ -18,7 +18,8 @@ func (t *installer) bring(out sender, surplus []flow.Key, groups ...[]*installed
 		if t.out == out {
 			t.deleteRules(slices.DeleteFunc(keys, func(k flow.Key) bool { return t.rules.get(k) != nil }))
 			t.loose = false
-			_ = t.send(nil, "", nil) // a barrier
+			_ = t.send(nil, "", nil) // for a barrier
+			t.seal()
 		}
 		t.mu.Unlock()
 		out.flush()
@@ -28,6 +29,7 @@ func (t *installer) bring(out sender, surplus []flow.Key, groups ...[]*installed
 			t.mu.Lock()
 			if t.out == out {
 				_ = t.send(slices.DeleteFunc(rules, func(r *installed) bool { return r.sent || t.rules.get(r.rule.Key()) != r }), "", nil)
+				t.seal()
 			}
 			t.mu.Unlock()
 			out.flush()

@@ -163,7 +163,18 @@ func (d *datapath) handleBatch(batch [][]byte) error {
 	rtt := d.echo.heard(d.c.present.at(now))
 	d.now = now
 	d.busy.Store(true)
-	defer d.busy.Store(false)
+	d.table.share(d)
+	err := d.handle(batch, rtt)
+	d.table.settle()
+	d.busy.Store(false) // before the flush: what is written after it is somebody else's to flush
+	if err != nil {
+		return err
+	}
+	return d.conn.Flush()
+}
+
+// handle acts on each message of a batch.
+func (d *datapath) handle(batch [][]byte, rtt time.Duration) error {
 	packets := 0
 	for _, frame := range batch {
 		if ofproto.Type(frame[1]) == ofproto.TypePacketIn {
@@ -175,7 +186,7 @@ func (d *datapath) handleBatch(batch [][]byte) error {
 		}
 	}
 	if packets > 0 {
-		d.strain(packets, now, rtt)
+		d.strain(packets, d.now, rtt)
 		for _, frame := range batch {
 			if ofproto.Type(frame[1]) == ofproto.TypePacketIn {
 				if err := d.packetIn(frame); err != nil {
@@ -185,8 +196,7 @@ func (d *datapath) handleBatch(batch [][]byte) error {
 		}
 		d.metrics.packetIns.Add(float64(packets))
 	}
-	d.busy.Store(false) // before the flush: what is written after it is somebody else's to flush
-	return d.conn.Flush()
+	return nil
 }
 
 // control handles any message but a packet-in.

@@ -217,6 +217,7 @@ func TestBarriers(t *testing.T) {
 		var conns []*oftest.Conn
 		for _, v := range viewers {
 			conns = append(conns, l.Host(v).Dial(cdnIP, 1935))
+			l.after(50 * time.Millisecond) // one read would have one barrier
 		}
 		backwards := func(n int) (order []int) {
 			for i := range n {

@@ -170,7 +170,7 @@ func (l *lab) series(name string, labels map[string]string) (sum float64) {
 				}
 			}
 			if found == len(labels) {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}

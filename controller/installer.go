@@ -3,7 +3,6 @@ package controller
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +33,8 @@ type installer struct {
 	round   uint32         // of comparisons with the switch
 	flying  []installation // in the order they were sent
 	room    []installation // the whole of what flying is the rest of
+	open    int            // the last of flying, behind which no barrier has been sent yet
+	sharing bool           // a batch is being handled, at the end of which one is
 	loose   bool           // a deletion was sent and no barrier since: what is added next might be executed before it
 	synced  bool           // this process has compared the table at least once
 	fin     finAction
@@ -51,32 +52,6 @@ type installed struct {
 	next        *installed // of wishes
 }
 
-// An installation is some rules sent together and the barrier that confirms them.
-type installation struct {
-	first  uint32 // xid of the first flow mod; one each, in order, then the barrier
-	rules  []*installed
-	sent   time.Time
-	policy string // of whom the rules serve, for the metrics; "" for the controller's own
-	fin    bool   // with Fin
-	again  bool   // to be sent anew without, those of the rules that were refused
-	err    error  // the switch's first complaint
-	done   waiter
-}
-
-// barrier is the xid of the barrier that confirms an installation.
-func (in *installation) barrier() uint32 { return in.first + uint32(len(in.rules)) }
-
-// A waiter waits for an installation to be confirmed.
-type waiter interface {
-	confirmed(err error) // nil: a barrier says that all of it is in place
-}
-
-func tell(w waiter, err error) {
-	if w != nil {
-		w.confirmed(err)
-	}
-}
-
 func newInstaller(id ofproto.DPID, m *metrics, base []flow.Rule) *installer {
 	t := &installer{
 		dpid: id, metrics: m,
@@ -88,13 +63,12 @@ func newInstaller(id ofproto.DPID, m *metrics, base []flow.Rule) *installer {
 }
 
 // install wishes for rules, sends what the switch does not already hold, and tells done once a barrier has confirmed all
-// of them, or the reason why that cannot be. done may be told before install returns; nil: nobody asks. It returns the
-// connection on which what follows is behind the barrier; nil where nothing was sent, or the switch may well refuse it.
-func (t *installer) install(rules []flow.Rule, policy string, done waiter) (on sender) {
+// of them, or the reason why that cannot be. done may be told before install returns; nil: nobody asks.
+func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 	t.mu.Lock()
 	var send []*installed
 	var fresh []installed
-	settled := true
+	settled, renewed := true, false
 	for i := range rules {
 		r := &rules[i]
 		k := r.Key()
@@ -104,6 +78,7 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) (on s
 			settled = settled && have.acked
 			continue
 		}
+		renewed = renewed || have != nil && have.sent && !have.acked
 		if send == nil {
 			send, fresh = newRules(len(rules) - i)
 		}
@@ -120,20 +95,16 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) (on s
 		t.mu.Unlock()
 		tell(done, nil)
 	default:
-		err := t.send(send, policy, done)
-		if err == nil && (t.doubted.IsZero() || time.Now().After(t.doubted)) {
-			on = t.out
+		if renewed {
+			t.seal() // or the switch might execute the newer one first
 		}
+		err := t.send(send, policy, done)
 		t.mu.Unlock()
 		if err != nil {
 			tell(done, err)
 		}
 	}
-	return on
 }
-
-// doubtFor is how long a switch that refused a rule is asked whether it has those of sessions before their packets go.
-const doubtFor = time.Minute
 
 // newRules is room for n rules and for the list of them: one allocation for both directions of a connection.
 func newRules(n int) (list []*installed, rules []installed) {
@@ -147,17 +118,12 @@ func newRules(n int) (list []*installed, rules []installed) {
 	return make([]*installed, 0, n), make([]installed, n)
 }
 
-// send writes rules and a barrier. Under mu.
+// send writes rules, and a barrier where no batch is being handled. Under mu.
 func (t *installer) send(rules []*installed, policy string, done waiter) error {
 	if t.loose {
-		t.loose = false
-		if err := t.out.Write(t.out.reserve(1), &ofproto.BarrierRequest{}); err != nil {
-			return err
-		}
+		t.fence()
 	}
-	in := installation{
-		first: t.out.reserve(uint32(len(rules)) + 1), rules: rules, sent: time.Now(), policy: policy, fin: t.fin.asked(), done: done,
-	}
+	in := installation{first: t.out.reserve(uint32(len(rules))), rules: rules, policy: policy, fin: t.fin.asked(), done: done}
 	for i, r := range rules {
 		if in.fin {
 			t.actions = r.rule.AddFin(&t.mod, t.actions)
@@ -169,49 +135,12 @@ func (t *installer) send(rules []*installed, policy string, done waiter) error {
 		}
 		r.sent = true
 	}
-	if err := t.out.Write(in.barrier(), &ofproto.BarrierRequest{}); err != nil {
-		return err
-	}
 	t.fly(in)
 	t.metrics.flowMods.Add(float64(len(rules)))
-	t.out.kick()
+	if !t.sharing {
+		t.fence()
+	}
 	return nil
-}
-
-// fly notes an installation that was sent. Under mu.
-func (t *installer) fly(in installation) {
-	if len(t.flying) == 0 {
-		t.flying = t.room[:0]
-	}
-	if len(t.flying) == cap(t.flying) {
-		t.room = append(t.flying, in)
-		t.flying = t.room
-		return
-	}
-	t.flying = append(t.flying, in)
-}
-
-// landed takes out the installation that a barrier confirms: the first, as a rule. Under mu.
-func (t *installer) landed(barrier uint32) (in installation, ok bool) {
-	i := slices.IndexFunc(t.flying, func(in installation) bool { return in.barrier() == barrier })
-	if i < 0 {
-		return installation{}, false
-	}
-	in = t.flying[i]
-	if i > 0 {
-		t.flying = slices.Delete(t.flying, i, i+1)
-	} else {
-		t.flying[0] = installation{}
-		t.flying = t.flying[1:]
-	}
-	return in, true
-}
-
-// unconfirmed counts the installations whose barrier has not been answered.
-func (t *installer) unconfirmed() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.flying)
 }
 
 // remove takes rules away, from the wishes and from the switch.
@@ -241,25 +170,6 @@ func (t *installer) drop(match func(flow.Rule) bool) {
 	}
 	t.mu.Unlock()
 	t.remove(keys)
-}
-
-// acknowledged handles a barrier reply: what it confirms is applied now, not before. It answers false where it confirms nothing.
-func (t *installer) acknowledged(barrier uint32, now time.Time) bool {
-	t.mu.Lock()
-	in, ok := t.landed(barrier)
-	if ok {
-		for _, r := range in.rules {
-			r.acked, r.ackedAt = r.sent, momentOf(now) // a rule that failed was unsent by its error
-		}
-	}
-	pending := ok && in.again && t.sendAgain(in)
-	t.mu.Unlock()
-	if !ok || pending {
-		return ok
-	}
-	t.metrics.installSeconds(in.policy).Observe(now.Sub(in.sent).Seconds())
-	tell(in.done, in.err)
-	return true
 }
 
 // rejected handles an error that names a flow mod of ours: the wish is given up, and whoever waits is told why. It answers
@@ -295,16 +205,6 @@ func indispensable(k flow.Kind) bool {
 	return false
 }
 
-// oldest is the barrier that has been out for longest.
-func (t *installer) oldest() (barrier uint32, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.flying) == 0 {
-		return 0, false
-	}
-	return t.flying[0].barrier(), true
-}
-
 // expired handles the switch's word that an entry is gone, and answers whether it was wished for. An entry that was
 // replaced since, or is being put back, is still wished for and stays so.
 func (t *installer) expired(k flow.Key) (rule flow.Rule, wished bool) {
@@ -322,7 +222,7 @@ func (t *installer) expired(k flow.Key) (rule flow.Rule, wished bool) {
 // Pair rules are left as they are: they expire by themselves. fin says that the switch should know fin_timeout.
 func (t *installer) connect(out sender, have []ofproto.FlowStat, fin bool) (sent, kept int) {
 	t.mu.Lock()
-	t.out, t.synced, t.loose, t.fin.known = out, true, false, fin
+	t.out, t.synced, t.loose, t.sharing, t.fin.known = out, true, false, false, fin
 	missing, surplus := t.compare(have)
 	now := momentOf(time.Now())
 	for r := range t.rules.all {
@@ -345,6 +245,7 @@ func (t *installer) connect(out sender, have []ofproto.FlowStat, fin bool) (sent
 
 // deleteRules sends deletions. Under mu, while connected.
 func (t *installer) deleteRules(keys []flow.Key) {
+	t.seal() // or the switch might execute them before what they undo
 	for _, k := range keys {
 		k.Delete(&t.mod)
 		_ = t.out.Write(t.out.reserve(1), &t.mod)
@@ -362,7 +263,7 @@ func (t *installer) disconnect(out sender) {
 	}
 	t.out = nil
 	flying := t.flying
-	t.flying, t.room = nil, nil
+	t.flying, t.room, t.open = nil, nil, 0
 	for r := range t.rules.all {
 		r.sent, r.acked = false, false
 	}

@@ -156,7 +156,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		served: make(map[served]*servedMetrics), sources: make(map[string]struct{}), seconds: make(map[string]prometheus.Observer),
 		install: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "ofctl", Name: "flow_install_duration_seconds",
-			Help:    "From the first flow mod written to the barrier reply that confirms them all.",
+			Help:    "From the barrier written behind flow mods to its reply, which confirms them all.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 2, 18), // 50 us to 6.5 s
 		}, []string{"policy"}),
 		packetIns:  counters("packet_ins_total", "Packets that switches sent to the controller.", "dpid"),

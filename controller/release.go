@@ -42,6 +42,20 @@ func (h *held) release(actions []ofproto.Action) {
 	released.Put(h)
 }
 
+// holds reports whether a packet waits for the rules that has not been sent on yet.
+func (s *session) holds() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == pending && s.held != nil && !s.held.gone
+}
+
+// behind is told where a barrier follows the rules.
+func (w *installing) behind(on sender) {
+	if len(w.plan.Steps) == 1 {
+		w.s.releaseBehind(w.plan, on)
+	}
+}
+
 // releaseBehind sends the packet that waits after the rules and the barrier that were written to the only switch of a plan:
 // a switch heeds nothing behind a barrier before it is done with what precedes it (OpenFlow 1.0.0 §5.3.7), so the rules are
 // there for all that the packet brings about, a round trip before they are known to be. The packet is kept until then.
@@ -51,7 +65,7 @@ func (h *held) release(actions []ofproto.Action) {
 func (s *session) releaseBehind(plan steer.Plan, on sender) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h := s.held; s.state == pending && h != nil && on == sender(h.d) {
+	if h := s.held; s.state == pending && h != nil && !h.gone && on == sender(h.d) {
 		if actions := releaseActions(plan, h); actions != nil {
 			h.send(actions)
 			h.gone = true

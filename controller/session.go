@@ -115,6 +115,9 @@ func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 // brings them back where they are gone.
 func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 	back := d.tuple() != s.Tuple
+	if s.holds() {
+		d.table.sealed() // what is held may be of this very batch
+	}
 	s.mu.Lock()
 	switch s.state {
 	case pending:
@@ -202,10 +205,7 @@ func (s *session) send(plan steer.Plan, lists *steer.Lists, w waiter) {
 		if i == last {
 			step.Rules = edge
 		}
-		on := s.c.table(step.DPID).install(step.Rules, s.Policy, w)
-		if last == 0 && on != nil {
-			s.releaseBehind(plan, on)
-		}
+		s.c.table(step.DPID).install(step.Rules, s.Policy, w)
 	}
 }
 
