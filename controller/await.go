@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -12,23 +13,52 @@ import (
 const maxWaiting = 1024
 
 // AwaitUpstreams is Upstreams, but while the first of them is at the address than, which the relay knows already, it waits.
-// It looks again whenever a stream begins to be published somewhere or ends, and answers in any case when ctx ends, or at once
-// where too many wait.
+// It looks again whenever a stream begins to be published somewhere or ends, and when the relay has been found to be well, before
+// which it is sent to the service's own node; and answers in any case when ctx ends, or at once where too many wait.
 func (c *Controller) AwaitUpstreams(ctx context.Context, id stream.ID, relay string, than netip.AddrPort) ([]stream.Service, error) {
 	mayWait := than.IsValid() && c.waiting.Add(1) <= maxWaiting
 	if than.IsValid() {
 		defer c.waiting.Add(-1)
 	}
 	for {
-		turn := c.streams.Turn()
+		turn, well := c.streams.Turn(), (<-chan struct{})(nil)
+		if p := c.settings().peers.byName[relay]; p != nil {
+			well = p.well.next()
+		}
 		list, err := c.Upstreams(id, relay, time.Now())
 		if err != nil || !mayWait || ctx.Err() != nil || len(list) == 0 || addressOf(list[0]) != than {
 			return list, err
 		}
 		select {
 		case <-turn:
+		case <-well:
 		case <-ctx.Done():
 		}
+	}
+}
+
+// A signal is given to all who wait for it. Its zero value is ready.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{} // nil: nobody waits
+}
+
+// next returns a channel that is closed when the signal is next given.
+func (s *signal) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *signal) give() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
 	}
 }
 

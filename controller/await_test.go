@@ -56,6 +56,29 @@ func TestAwaitUpstreams(t *testing.T) {
 	})
 }
 
+// TestAwaitHealth has a relay ask before it has been found to serve: it is told of the peer as soon as it has.
+func TestAwaitHealth(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.c.streams.Publish(liveA, "live", "hb", l.Host("hv1").IP, time.Time{})
+		relay := Registration{Peer: stream.Peer{Name: "far", Address: l.Host("hv2").IP, Port: 1935}}
+		if err := l.c.Register(relay, time.Now()); err != nil {
+			l.t.Fatal(err)
+		}
+		l.after(time.Second)
+		began := time.Now()
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			l.Host("hv2").Listen(1935)
+		}()
+		ctx, cancel := context.WithTimeout(l.ctx, 5*time.Second)
+		defer cancel()
+		list, err := l.c.AwaitUpstreams(ctx, liveA, "far", netip.MustParseAddrPort("10.0.0.2:1935"))
+		if took := time.Since(began); err != nil || list[0].Name != "hb" || took > l.c.o.ProbeInterval+100*time.Millisecond {
+			l.t.Errorf("told %v, %v after %v; want hb within a round of probes", list, err, took)
+		}
+	})
+}
+
 func TestSourceAt(t *testing.T) {
 	r := newRig(t)
 	for at, want := range map[string]string{

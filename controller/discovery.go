@@ -51,6 +51,9 @@ func (l *leastOf) add(d time.Duration) time.Duration {
 	return least
 }
 
+// full reports whether it is of as many as it may be.
+func (l *leastOf) full() bool { return l.n >= len(l.last) }
+
 // recent is the greatest of them.
 func (l *leastOf) recent() time.Duration { return slices.Max(l.last[:]) }
 

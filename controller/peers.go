@@ -26,6 +26,7 @@ type standing struct {
 	pledges  pledges      // to relays
 	uplink   uplink
 	health   atomic.Pointer[health]
+	well     signal // given when it becomes so
 }
 
 type health struct {

@@ -232,6 +232,7 @@ func (d *datapath) arpAnswer() bool {
 		return true
 	}
 	d.c.topo.SetHostDelay(p.Src, delay)
+	d.c.learnSoon(p.SrcIP)
 	if relay, ok := d.c.settings().peers.byAddress[p.SrcIP]; ok && relay.health.Load() == unprobed {
 		d.c.probePeer(d.c.topo.Load(), relay, d.c.o.ProbeInterval/2)
 	}
@@ -351,6 +352,7 @@ func (c *Controller) peerIs(p *peer, now *health) {
 	log := c.log.WithField("peer", p.Name)
 	if now.ok {
 		log.Info("peer is well")
+		p.well.give()
 		return
 	}
 	log.WithField("why", now.why).Warn("peer is unwell")
