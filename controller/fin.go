@@ -83,6 +83,24 @@ func (d *datapath) connectionOver(r flow.Rule) {
 	}
 }
 
+// lastWord handles a FIN or RST of the client's that was overheard: it passed by a rule that is being replaced, or has been, by one
+// that knows nothing of it. That gets the timeout that the other had then.
+func (s *session) lastWord(d *datapath) {
+	s.mu.Lock()
+	plan := s.plan
+	if s.state != active || len(plan.Steps) == 0 || plan.Edge() != d.dpid {
+		s.mu.Unlock()
+		return
+	}
+	s.hearing, s.resumes, s.copying = false, false, false
+	s.mu.Unlock()
+	rules := plan.Steps[len(plan.Steps)-1].Rules
+	there := rules[len(rules)-1]
+	there.Idle = flow.FinIdle
+	d.table.install([]flow.Rule{there}, s.Policy, nil)
+	s.makeGood(plan)
+}
+
 // edgeIs reports whether a switch is the session's client's.
 func (s *session) edgeIs(d *datapath) bool {
 	s.mu.Lock()

@@ -260,3 +260,32 @@ func TestNoFinTimeout(t *testing.T) {
 		t.Errorf("%v packets came up where fin_timeout is refused, %v where it is not asked for", packetIns[false], packetIns[true])
 	}
 }
+
+// TestFinBehindRequest has a client say what it wants and be gone in the same moment, which its source does not answer: the session
+// ends as soon as any other that is closed, though its rule is replaced just then.
+func TestFinBehindRequest(t *testing.T) {
+	for name, flags := range map[string]uint8{"FIN": packet.FIN | packet.ACK, "RST": packet.RST} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, func(l *lab) { single(l); l.o.Peers[0].Ingest = true }, func(l *lab) {
+				v := l.watch("hv1")
+				l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+					if m.Type() == ofproto.TypeFlowMod {
+						time.Sleep(50 * time.Millisecond)
+					}
+					return v
+				})
+				v.Write(publishing(l.t))
+				l.Host("hv1").SendTCP(packet.TCP{DstIP: cdnIP, SrcPort: v.Local(), DstPort: 1935, Seq: v.Next(), Flags: flags})
+				l.after(time.Second)
+				if s := l.session(l.Host("hv1")); s.Intent == nil {
+					l.t.Fatal("its request was not read")
+				}
+				l.after(9 * time.Second)
+				if n := l.ended("finished"); n != 1 {
+					l.t.Errorf("%v sessions finished, want 1\n%s", n, l.dump())
+				}
+				l.gone()
+			})
+		})
+	}
+}

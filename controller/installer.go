@@ -74,7 +74,7 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 		k := r.Key()
 		number := numberOf(k)
 		have, first := t.rules.at(number, k)
-		if have != nil && have.sent && have.rule.Same(*r) {
+		if have != nil && have.sent && r.Same(have.rule) {
 			settled = settled && have.acked
 			continue
 		}

@@ -23,6 +23,9 @@ func (d *datapath) overheard() {
 			s.mu.Unlock()
 		}
 		s.read(d.packet.peek.Seq, d.packet.peek.L4Payload)
+		if d.packet.peek.TCPFlags&(packet.FIN|packet.RST) != 0 && d.table.showsFIN() {
+			s.lastWord(d)
+		}
 	}
 }
 
