@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,12 +15,13 @@ import (
 // line is known for what it is. Then it is asked no more often than any other.
 func TestNewHostIsAskedSoon(t *testing.T) {
 	inLab(t, single, func(l *lab) {
-		h, n := l.Host("hv2"), 0
+		h := l.Host("hv2")
+		var n atomic.Int32
 		h.Listen(1935)
 		l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
 			var p packet.Peeked
 			if out, ok := m.(*ofproto.PacketOut); ok && packet.Peek(out.Data, &p) == nil && p.EtherType == packet.TypeARP && p.DstIP == h.IP {
-				if n++; n == 1 {
+				if n.Add(1) == 1 {
 					time.Sleep(40 * time.Millisecond)
 				}
 			}
@@ -39,9 +41,9 @@ func TestNewHostIsAskedSoon(t *testing.T) {
 			l.t.Errorf("measured as %v after a second, want 5 ms", delay())
 		}
 		l.after(time.Second)
-		n = 0
-		if l.after(6 * l.c.o.ProbeInterval); n != 6 {
-			l.t.Errorf("asked %d times in 6 rounds", n)
+		n.Store(0)
+		if l.after(6 * l.c.o.ProbeInterval); n.Load() != 6 {
+			l.t.Errorf("asked %d times in 6 rounds", n.Load())
 		}
 	})
 }
