@@ -83,7 +83,7 @@ func (v *openVSwitch) run(name string, args ...string) {
 	}
 }
 
-// start starts a daemon and waits until its socket is there.
+// start starts a daemon and waits until it answers at its socket, which is there before that.
 func (v *openVSwitch) start(socket, name string, args ...string) {
 	v.t.Helper()
 	c := v.command(name, args...)
@@ -104,7 +104,10 @@ func (v *openVSwitch) start(socket, name string, args ...string) {
 		}
 	})
 	Eventually(v.t, name+" is up", func() bool {
-		_, err := os.Stat(v.path(socket))
+		conn, err := net.Dial("unix", v.path(socket))
+		if err == nil {
+			conn.Close()
+		}
 		return err == nil
 	})
 }

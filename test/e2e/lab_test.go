@@ -131,7 +131,7 @@ func (l *lab) ovs(args ...string) *exec.Cmd {
 
 func (l *lab) vsctl(args ...string) string {
 	l.t.Helper()
-	return run(l.t, l.ovs(append([]string{"ovs-vsctl", "--timeout=10", "--db=unix:" + l.path("db.sock")}, args...)...))
+	return run(l.t, l.ovs(append([]string{"ovs-vsctl", "--timeout=30", "--db=unix:" + l.path("db.sock")}, args...)...))
 }
 
 // A vswitch is one Open vSwitch bridge.
