@@ -114,7 +114,9 @@ func (d *datapath) start(before *topo.Switch) {
 	for _, later := range warmUp {
 		d.warming = append(d.warming, time.AfterFunc(later, d.measure))
 	}
-	d.c.probeThrough([]*datapath{d}, time.Now()) // the first viewer should not wait for the next round
+	now, here, snap := time.Now(), []*datapath{d}, d.c.topo.Load() // the first viewer should not wait for the next round
+	d.c.probeThrough(here, now)
+	d.c.search(snap, d.c.settings().lost(snap), here, now)
 	d.flush()
 }
 

@@ -60,11 +60,17 @@ func (l *leastOf) recent() time.Duration { return slices.Max(l.last[:]) }
 // positive keeps a measured delay from reading as unmeasured.
 func positive(d time.Duration) time.Duration { return max(d, time.Microsecond) }
 
-// discover probes every port of every switch and forgets the links that have been silent for too long.
-func (c *Controller) discover(now time.Time) {
+// discover probes every port of the switches whose turn it is.
+func (c *Controller) discover(_ time.Time, due func(*datapath) bool) {
 	for _, d := range c.up() {
-		d.discover()
+		if due(d) {
+			d.discover()
+		}
 	}
+}
+
+// expireLinks forgets the links that have been silent for too long.
+func (c *Controller) expireLinks(now time.Time) {
 	for _, from := range c.links.expire(c.present.at(now), linkMisses*c.o.LLDPInterval, c.isUp) {
 		c.cut(from, "no discovery packet came over it any more")
 	}

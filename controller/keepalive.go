@@ -141,12 +141,12 @@ func (e *echoes) wait() <-chan struct{} {
 	return e.wake
 }
 
-// keepAlive asks every switch for a sign of life and gives up those that owe too many. A switch that talks all the time is
-// asked too, since the round trip is needed to tell a link's delay from the channel's.
-func (c *Controller) keepAlive(now time.Time) {
+// keepAlive asks the switches whose turn it is for a sign of life and gives up those that owe too many. A switch that talks all the
+// time is asked too, since the round trip is needed to tell a link's delay from the channel's.
+func (c *Controller) keepAlive(now time.Time, due func(*datapath) bool) {
 	seen := c.present.at(now)
 	for _, d := range c.up() {
-		if d.bringing.Load() {
+		if !due(d) || d.bringing.Load() {
 			continue
 		}
 		if d.echo.dead(seen, c.o.EchoInterval) {

@@ -49,32 +49,36 @@ type hostProbe struct {
 
 const maxProbeAge = 10 * time.Second // an answer that took longer tells nothing of the delay now
 
-// probe asks for every service and peer: where it is, how far, and of peers whether they serve.
-func (c *Controller) probe(now time.Time) {
+// searchRound asks, at all switches, for the services and peers whose place nobody knows, and forgets who was not heard of.
+func (c *Controller) searchRound(now time.Time) {
 	c.seconds.Store(now.Unix())
 	c.expireRegistrations(c.present.at(now))
 	c.streams.Expire(c.present.at(now))
-	c.probeThrough(c.up(), now)
-	c.missPeers(c.topo.Load())
-	c.parted(c.topo.Load())
+	snap := c.topo.Load()
+	c.search(snap, c.settings().lost(snap), c.up(), now)
+	c.missPeers(snap)
+	c.parted(snap)
 }
 
-// probeThrough asks for what is at some switches, and there for all whose place nobody knows.
+// probe asks at the switches whose turn it is for the services and peers there: how far they are, and of peers whether they serve.
+func (c *Controller) probe(now time.Time, due func(*datapath) bool) {
+	switches := slices.DeleteFunc(c.up(), func(d *datapath) bool { return !due(d) })
+	if len(switches) > 0 {
+		c.probeThrough(switches, now)
+	}
+}
+
+// probeThrough asks for what is at some switches.
 func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 	snap, here := c.topo.Load(), make(map[ofproto.DPID]bool, len(switches))
 	for _, d := range switches {
 		here[d.dpid] = true
 	}
-	var lost []ofproto.IPv4
 	for _, ip := range c.settings().probedHosts() {
-		switch h, ok := snap.HostByIP(ip); {
-		case !ok || !attached(snap, h):
-			lost = append(lost, ip)
-		case here[h.At.DPID]:
+		if h, ok := snap.HostByIP(ip); ok && attached(snap, h) && here[h.At.DPID] {
 			c.probeHost(h)
 		}
 	}
-	c.search(snap, lost, switches, now)
 	for _, p := range c.settings().peers.probed() {
 		if h, ok := snap.HostByIP(p.Address); ok && here[h.At.DPID] {
 			c.probePeer(snap, p, c.o.ProbeInterval/2)
@@ -85,6 +89,7 @@ func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 	}
 }
 
+// probedHosts is where services and peers are.
 func (s *settings) probedHosts() []ofproto.IPv4 {
 	seen := make(map[ofproto.IPv4]bool)
 	var list []ofproto.IPv4
@@ -101,6 +106,14 @@ func (s *settings) probedHosts() []ofproto.IPv4 {
 		add(p.Address)
 	}
 	return list
+}
+
+// lost is those of them whose place nobody knows.
+func (s *settings) lost(snap *topo.Snapshot) []ofproto.IPv4 {
+	return slices.DeleteFunc(s.probedHosts(), func(ip ofproto.IPv4) bool {
+		h, ok := snap.HostByIP(ip)
+		return ok && attached(snap, h)
+	})
 }
 
 // probeHost asks a host at its port.

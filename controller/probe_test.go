@@ -81,12 +81,17 @@ func TestHalfProbed(t *testing.T) {
 		one := l.watch("hv1")
 		l.after(time.Second)
 		l.Host("hs").SetSilent(true)
-		l.after(l.c.o.ProbeInterval - time.Since(l.c.epoch)%l.c.o.ProbeInterval + 5*time.Millisecond) // half way to the peer
+		half := func() bool {
+			all := l.Host("hb").Accepted()
+			return all[len(all)-1].State() == oftest.Dialling
+		}
+		for begin := time.Now(); !half() && time.Since(begin) < l.c.o.ProbeInterval; {
+			l.after(time.Millisecond)
+		}
 		l.stop()
 		l.after(time.Second)
-		half := l.Host("hb").Accepted()
-		if s := half[len(half)-1].State(); s != oftest.Dialling {
-			l.t.Fatalf("the peer's connection is in state %v", s)
+		if !half() {
+			l.t.Fatal("the peer has no half connection")
 		}
 		l.start()
 		l.after(time.Second)

@@ -10,14 +10,18 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
-// TestPaced counts what five hundred switches are asked at once: each is asked for its table once an audit interval and for its
-// sessions' counters once a meter interval, and at no moment more than a few of them.
+// TestPaced counts what five hundred switches are told at once: each is asked for its table once an audit interval and for its
+// sessions' counters once a meter interval, for a sign of life and by discovery packets as often as it should be, and at no moment
+// more than a few of them.
 func TestPaced(t *testing.T) {
 	const switches = 500
 	const few = switches / 20
 	inLab(t, func(l *lab) {
 		for i := range switches {
-			l.AddSwitch(fmt.Sprint("s", i), oftest.Options{DPID: ofproto.DPID(i + 1)})
+			l.AddSwitch(fmt.Sprint("s", i), oftest.Options{DPID: ofproto.DPID(i + 1), Ports: []ofproto.Port{9}})
+		}
+		for i, ip := range []string{"10.0.0.1", "10.0.0.2"} {
+			l.AddHost(fmt.Sprint("h", i), ip, fmt.Sprint("s", i), 1, time.Millisecond).Listen(1935)
 		}
 	}, func(l *lab) {
 		for i, sw := range l.Switches() {
@@ -25,20 +29,26 @@ func TestPaced(t *testing.T) {
 				sw.Disconnect() // and come back
 			}
 		}
-		l.after(time.Second)
+		l.after(10 * time.Second) // past what is measured of a switch in its first moments
+		type moment struct {
+			time.Time
+			ofproto.Type
+		}
 		var mu sync.Mutex
-		asked := make(map[time.Time]int)
+		asked := make(map[moment]int)
+		sent := make(map[ofproto.Type]int)
 		tables := make(map[*oftest.Switch]int)
 		counters := make(map[*oftest.Switch]int)
 		for _, sw := range l.Switches() {
 			sw.Intercept(func(_ int, _ uint32, m ofproto.Message) oftest.Verdict {
+				mu.Lock()
+				defer mu.Unlock()
+				asked[moment{time.Now().Truncate(l.c.o.ProbeInterval / turns), m.Type()}]++
+				sent[m.Type()]++
 				if q, ok := m.(*ofproto.StatsRequest); ok {
-					mu.Lock()
-					defer mu.Unlock()
-					asked[time.Now().Truncate(meterInterval/turns)]++
 					if f, ok := q.Body.(ofproto.FlowStatsRequest); ok && f.Match == ofproto.MatchAll {
 						tables[sw]++
-					} else {
+					} else if ok {
 						counters[sw]++
 					}
 				}
@@ -48,9 +58,14 @@ func TestPaced(t *testing.T) {
 		l.after(time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
-		for _, n := range asked {
+		for at, n := range asked {
 			if n > few {
-				l.t.Errorf("%d questions in a tenth of a second, want no more than %d", n, few)
+				l.t.Errorf("%d messages %v in %v, want no more than %d", n, at.Type, l.c.o.ProbeInterval/turns, few)
+			}
+		}
+		for kind, each := range map[ofproto.Type]time.Duration{ofproto.TypeEchoRequest: l.c.o.EchoInterval, ofproto.TypePacketOut: l.c.o.LLDPInterval} {
+			if want := switches * int(time.Minute/each); sent[kind] < want {
+				l.t.Errorf("%d messages %v in a minute, want at least %d", sent[kind], kind, want)
 			}
 		}
 		for _, sw := range l.Switches() {
