@@ -30,6 +30,11 @@ bypass: {strategy: least-loaded, margin: 100ms}
 	}
 	took, gave := n.hs.received(), n.hs.sent()
 	p := n.publish()
+	awaitSeen(t, "the CDN has the stream", patience, func() (any, bool) { // nginx-rtmp calls it once the stream is here, and begins at a keyframe
+		got := n.hs.received() - took
+		return got, got > 30_000
+	})
+	took, begun := n.hs.received(), p.size()
 	var playing []*viewer
 	for _, h := range n.viewers {
 		v := h.watch(cdnURL)
@@ -50,7 +55,7 @@ bypass: {strategy: least-loaded, margin: 100ms}
 	for _, v := range playing {
 		v.sawAll(sent)
 	}
-	carried(t, "the line to the CDN", n.hs.received()-took, p.size(), 1)
+	carried(t, "the line to the CDN", n.hs.received()-took, p.size()-begun, 1)
 	if out := n.hs.sent() - gave; out > p.size()/5 {
 		t.Errorf("the CDN gave %d bytes, want next to nothing", out)
 	}
