@@ -21,11 +21,14 @@ func (r *rota) join(d *datapath) {
 
 func (r *rota) leave(d *datapath) { r[d.turn]-- }
 
-// inTurn calls f at each turn of an interval, again and again until ctx ends. due tells the switches whose turn it is.
+// inTurn calls f at each turn of an interval, again and again until ctx ends. due tells the switches whose turn it is, those too
+// whose turn was missed while f was busy or the daemon not there: nobody waits longer than an interval for that.
 func (c *Controller) inTurn(ctx context.Context, interval time.Duration, f func(now time.Time, due func(*datapath) bool)) error {
-	turn := 0
-	return c.every(ctx, interval/turns, func(now time.Time) {
-		f(now, func(d *datapath) bool { return d.turn == turn })
-		turn = (turn + 1) % turns
+	each := interval / turns
+	begin, done := time.Now(), 0
+	return c.every(ctx, each, func(now time.Time) {
+		first, n := done, int(now.Sub(begin)/each)-done
+		done += n
+		f(now, func(d *datapath) bool { return (d.turn-first%turns+turns)%turns < n })
 	})
 }

@@ -1,9 +1,11 @@
 package controller
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -71,6 +73,29 @@ func TestPaced(t *testing.T) {
 		for _, sw := range l.Switches() {
 			if tables[sw] != 1 || counters[sw] != int(time.Minute/meterInterval) {
 				l.t.Errorf("%v was asked for its table %d times and for counters %d times", sw.DPID(), tables[sw], counters[sw])
+			}
+		}
+	})
+}
+
+// TestMissedTurns has what is done at each turn take longer than a turn. Every switch has its turn once an interval all the same.
+func TestMissedTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const interval, rounds = time.Second, 20
+		ctx, end := context.WithTimeout(t.Context(), rounds*interval)
+		defer end()
+		var had [turns]int
+		err := new(Controller).inTurn(ctx, interval, func(_ time.Time, due func(*datapath) bool) {
+			for turn := range had {
+				if due(&datapath{turn: turn}) {
+					had[turn]++
+				}
+			}
+			time.Sleep(interval / 7)
+		})
+		for turn, n := range had {
+			if n < rounds-1 || n > rounds+1 || err != nil { // the last call may be late
+				t.Errorf("turn %d came %d times in %d intervals: %v", turn, n, rounds, err)
 			}
 		}
 	})
