@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -60,6 +61,25 @@ func (t totals) since(before totals, d time.Duration) result {
 	}
 	r.PerSecond = float64(r.Responses) / r.Seconds
 	return r
+}
+
+// add takes what another measurement of the same saw as if both were one; of memory, the most that either took.
+func (r *result) add(o *result) {
+	if all := float64(r.Responses + o.Responses); all > 0 {
+		mean := func(a, b float64) float64 { return (a*float64(r.Responses) + b*float64(o.Responses)) / all }
+		r.CPUMicros, r.GeneratorCPU = mean(r.CPUMicros, o.CPUMicros), mean(r.GeneratorCPU, o.GeneratorCPU)
+	}
+	r.Seconds += o.Seconds
+	r.Responses += o.Responses
+	r.FlowMods += o.FlowMods
+	r.Lost += o.Lost
+	r.Unmatched += o.Unmatched
+	r.Checked += o.Checked
+	r.Wrong += o.Wrong
+	r.PerSecond = float64(r.Responses) / r.Seconds
+	r.FirstWrong = cmp.Or(r.FirstWrong, o.FirstWrong)
+	r.ResidentBytes, r.ResidentBefore = max(r.ResidentBytes, o.ResidentBytes), max(r.ResidentBefore, o.ResidentBefore)
+	r.latency.merge(o.latency)
 }
 
 // quantiles fills in the latencies.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -189,5 +190,33 @@ func TestStreamConfigNamesEveryPeer(t *testing.T) {
 		if !strings.Contains(text, peerOf(i).ip.String()) || int(sw.DPID()) != i+1 {
 			t.Errorf("switch %v: its peer %v is not in\n%s", sw.DPID(), peerOf(i).ip, text)
 		}
+	}
+}
+
+// TestDialsAreOne adds two dials up: counts and times are summed, processor time is by connection, memory the most there was.
+func TestDialsAreOne(t *testing.T) {
+	one := result{
+		Seconds: 1, Responses: 300, FlowMods: 600, Lost: 1, Checked: 2, CPUMicros: 8, GeneratorCPU: 1, ResidentBytes: 9, ResidentBefore: 3,
+		latency: new(histogram),
+	}
+	other := result{
+		Seconds: 3, Responses: 100, FlowMods: 200, Unmatched: 1, Checked: 3, Wrong: 1, FirstWrong: "that", CPUMicros: 12, GeneratorCPU: 5,
+		ResidentBytes: 7, ResidentBefore: 4, latency: new(histogram),
+	}
+	one.latency.add(time.Millisecond)
+	other.latency.add(time.Second)
+	all := result{latency: new(histogram)}
+	all.add(&one)
+	all.add(&other)
+	if n := all.latency.n; n != 2 {
+		t.Errorf("%d latencies, want 2", n)
+	}
+	all.latency = nil
+	want := result{
+		Seconds: 4, Responses: 400, PerSecond: 100, FlowMods: 800, Lost: 1, Unmatched: 1, Checked: 5, Wrong: 1, FirstWrong: "that",
+		CPUMicros: 9, GeneratorCPU: 2, ResidentBytes: 9, ResidentBefore: 4,
+	}
+	if all != want {
+		t.Errorf("got %+v, want %+v", all, want)
 	}
 }
