@@ -49,7 +49,8 @@ func TestFormerPeerDies(t *testing.T) {
 	}
 }
 
-// TestRenamedPeer has a peer that serves as many as it has room for go on under another name: it has no more room.
+// TestRenamedPeer has a peer that serves as many as it has room for go on under another name: it has no more room, and its viewer is
+// its, who would not move.
 func TestRenamedPeer(t *testing.T) {
 	inLab(t, func(l *lab) { single(l); l.o.Peers[0].MaxViewers = 1 }, func(l *lab) {
 		l.servedBy(l.watch("hv1"), "hv1", "hb")
@@ -59,6 +60,12 @@ func TestRenamedPeer(t *testing.T) {
 		l.c.Set(s)
 		if p := l.c.Peers()[0]; !p.Healthy || p.Viewers != 1 {
 			l.t.Errorf("well: %v, %d viewers; want it as it was", p.Healthy, p.Viewers)
+		}
+		if s := l.session(l.Host("hv1")); s.Source.Name != "other" {
+			l.t.Errorf("its viewer is said to be %s's", s.Source.Name)
+		}
+		if list := l.c.Changes(l.c.Settings()); len(list) != 0 {
+			l.t.Errorf("%v would move", list)
 		}
 		l.servedBy(l.watch("hv2"), "hv2", "hs")
 	})
