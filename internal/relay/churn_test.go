@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -183,9 +184,14 @@ func TestChurn(t *testing.T) {
 	})
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	t.Logf("%d publishers, %d viewers and %d of what was pushed on saw %d frames, through %d faults; heap %d -> %d KiB in %d -> %d objects, goroutines %d -> %d, files %d -> %d",
+	report := fmt.Sprintf("%d publishers, %d viewers and %d of what was pushed on saw %d frames, through %d faults; heap %d -> %d KiB in %d -> %d objects, goroutines %d -> %d, files %d -> %d",
 		published.Load(), watched.Load(), pushed.Load(), frames.Load(), faults.Load(), before.HeapAlloc>>10, after.HeapAlloc>>10,
 		before.HeapObjects, after.HeapObjects, goroutines, runtime.NumGoroutine(), files, openFiles(t))
+	if os.Getenv("OFCTL_CHURN") != "" {
+		fmt.Println(report) // verbosely the relays would log an hour of debugging
+	} else {
+		t.Log(report)
+	}
 	if min(published.Load(), watched.Load(), pushed.Load(), faults.Load()) <= int64(churnTime(t)/(10*time.Second)) {
 		t.Error("of one kind less than one came and went in ten seconds")
 	}

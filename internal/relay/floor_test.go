@@ -21,6 +21,7 @@ func BenchmarkFloor(b *testing.B) {
 	if runtime.NumCPU() < 2 {
 		b.Skip("SKIPPED: the writer and the readers need a core each")
 	}
+	defer leaveFirstCore(b)()
 	for range b.N {
 		floor(b, 1000, 2500, 10*time.Second)
 	}
@@ -68,6 +69,7 @@ func floor(b *testing.B, viewers, size int, length time.Duration) {
 		var core unix.CPUSet
 		core.Set(0)
 		_ = unix.SchedSetaffinity(0, &core)
+		realTime(b, 0)
 		frame := make([]byte, size)
 		before := threadTime()
 		var took []time.Duration

@@ -33,6 +33,12 @@ bench-parts: ## decode, encode, lookup, choice, rules, comparison, counters by t
 		./policies/bypass ./internal/steer ./controller >$(PARTS_OUT)
 	@echo "$(PARTS_OUT); of two such files: go run golang.org/x/perf/cmd/benchstat@latest OLD NEW"
 
+.PHONY: bench-relay
+bench-relay: ## 100, 200 and 1,000 viewers of the relay, of nginx-rtmp and of a bare loop; as root, five minutes
+	sh deploy/install-deps.sh 'nginx|nginx-core' libnginx-mod-rtmp iproute2 util-linux
+	$(GO) test -c -o bin/relay.test ./internal/relay
+	sh test/bench/relay.sh bin/relay.test
+
 # What load and tests stand on, the simulated switch, held against a real Open vSwitch.
 .PHONY: oftest
 oftest: oftest-tools
