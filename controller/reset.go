@@ -20,7 +20,7 @@ import (
 
 const (
 	resetTries  = 20
-	resetEvery  = 100 * time.Millisecond // between tries: the switch may still send the answer by the rule just deleted
+	resetEvery  = 100 * time.Millisecond // between tries
 	resetLater  = time.Second            // while the client's switch is away: that counts as no try
 	hangUpTries = 3                      // of a connection that may long be over
 
@@ -76,7 +76,9 @@ func (s *session) reset(why string) bool {
 	s.c.withdraw(plan)
 	s.c.metrics.reset(s.Source.Name)
 	s.c.diary.note(s, "session reset", logrus.Fields{"why": why})
-	s.provoke(resetTries)
+	// The switch may still send the answer by the rule just deleted: Open vSwitch has flows made of it. Linux gives one such answer
+	// in half a second (net.ipv4.tcp_invalid_ratelimit), so that the first must not be lost.
+	time.AfterFunc(resetEvery, func() { s.provoke(resetTries) })
 	return true
 }
 

@@ -7,8 +7,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
@@ -35,6 +37,37 @@ func TestLateSegment(t *testing.T) {
 			l.t.Errorf("the CDN saw %d segments", n)
 		}
 		l.servedBy(l.watch("hv1"), "hv1", "hb")
+	})
+}
+
+// TestResetAfterItsRules has a peer die. Its viewer is asked for the number once the switch has had the time to be rid of all that it
+// made of the session's rules: Linux answers once in half a second, and the first answer must not follow them.
+func TestResetAfterItsRules(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		c := l.watch("hv1")
+		var gone, asked time.Time
+		l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+			var p packet.Peeked
+			switch m := m.(type) {
+			case *ofproto.FlowMod:
+				if m.Command == ofproto.FlowDeleteStrict && m.Priority == flow.PrioritySession {
+					gone = time.Now()
+				}
+			case *ofproto.PacketOut:
+				if packet.Peek(m.Data, &p) == nil && p.DstIP == l.Host("hv1").IP && p.TCPFlags == packet.SYN && asked.IsZero() {
+					asked = time.Now()
+				}
+			}
+			return v
+		})
+		l.Host("hb").Wire().SetUp(false)
+		l.after(500 * time.Millisecond)
+		if after := asked.Sub(gone); gone.IsZero() || after < 50*time.Millisecond || after > 200*time.Millisecond {
+			l.t.Errorf("asked %v after the rules were deleted", after)
+		}
+		if c.Established() {
+			l.t.Error("the client was not reset")
+		}
 	})
 }
 

@@ -42,8 +42,8 @@ bypass: {strategy: least-loaded}
 		t.Fatalf("viewers by source: %v, want two each of p1 and p2", d.bySource())
 	}
 
-	killed := time.Now()
 	run(t, f.core.command("ip", "link", "delete", p1.far)) // first of all, so that the relay's kernel cannot say farewell
+	killed := time.Now()                                   // to delete a link takes the kernel its time
 	_ = relays["p1"].cmd.Process.Kill()
 	_ = p1.holder.cmd.Process.Kill() // the namespace ends with the last process in it
 	for _, v := range served["p1"] {
