@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -271,22 +272,26 @@ func TestFewSwitches(t *testing.T) {
 }
 
 func fewSwitches(t *testing.T, push string) {
-	const viewers, atMost = 200, 8
+	const viewers, atMost = 200, 2.5
 	address, cmd := startBenchPushing(t, push)
 	l := &load{}
 	stop := make(chan struct{})
 	l.publish(t, address, 2500, stop)
 	l.watch(t, address, viewers)
 	time.Sleep(500 * time.Millisecond)
-	l.count.Store(true)
-	before := voluntarySwitches(t, cmd.Process.Pid)
-	time.Sleep(1500 * time.Millisecond)
-	each := float64(voluntarySwitches(t, cmd.Process.Pid)-before) / float64(l.sent.Load())
+	least := math.Inf(1) // of three: a collection of garbage takes some too
+	for range 3 {
+		l.sent.Store(0)
+		l.count.Store(true)
+		before := voluntarySwitches(t, cmd.Process.Pid)
+		time.Sleep(600 * time.Millisecond)
+		least = min(least, float64(voluntarySwitches(t, cmd.Process.Pid)-before)/float64(l.sent.Load()))
+	}
 	close(stop)
 	l.close()
-	t.Logf("%.1f for a frame", each)
-	if each > atMost {
-		t.Errorf("threads gave up their core %.1f times for a frame; want at most %d", each, atMost)
+	t.Logf("%.1f for a frame", least)
+	if least > atMost {
+		t.Errorf("threads gave up their core %.1f times for a frame; want at most %v", least, atMost)
 	}
 }
 
