@@ -19,12 +19,20 @@ const assumedKbps = 2500
 // rates is what a viewer of each service takes, in kbit/s, as far as that is known. It never changes.
 type rates map[string]float64
 
-// rated is what one more viewer of a service will take, 0 while nobody knows.
-func (c *Controller) rated(service string) float64 {
-	if known := c.rates.Load(); known != nil {
+// rated is what one more viewer of a service will take, 0 while nobody knows. Of a stream that is only reported nobody says of which
+// service it is: it may be of the one whose viewers take most.
+func (c *Controller) rated(service string) (kbps float64) {
+	known := c.rates.Load()
+	if known == nil {
+		return 0
+	}
+	if service != "" {
 		return (*known)[service]
 	}
-	return 0
+	for _, r := range *known {
+		kbps = max(kbps, r)
+	}
+	return kbps
 }
 
 // expect says to peers that one more viewer will take so much of their bandwidth, 0 for what is not known.
@@ -89,8 +97,12 @@ func (s *session) takes() float64 {
 	return 0
 }
 
+// pledgeMemory is how long a relay has a promise: by then what the peer's line sends has been measured over a whole interval since,
+// and tells of the copy as well.
+const pledgeMemory = 2 * meterInterval
+
 // pledges is what a peer has promised to relays that were told to take streams from it, of which no switch counts one by one: each
-// holds for as long as what its line sends is believed, by when that tells of the copy as well. The zero value is empty and ready.
+// holds for pledgeMemory. The zero value is empty and ready.
 type pledges struct {
 	mu sync.Mutex
 	m  map[pull]pledge
@@ -123,7 +135,7 @@ func (p *pledges) lapse(promised *atomic.Int64, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for to, made := range p.m {
-		if made.at.ago(now) >= uplinkMemory {
+		if made.at.ago(now) >= pledgeMemory {
 			promised.Add(-made.kbps)
 			delete(p.m, to)
 		}

@@ -214,9 +214,38 @@ func TestPromisedToRelays(t *testing.T) {
 		if s := l.session(l.Host("hv1")); s.Source.Name == "hb" {
 			l.t.Error("a viewer is sent there as well")
 		}
-		l.after(uplinkMemory + meterInterval)
+		l.after(pledgeMemory + meterInterval)
 		if p := l.c.Peers()[0]; p.Promised != 0 {
 			l.t.Errorf("%v kbit/s are promised long after", p.Promised)
+		}
+	})
+}
+
+// TestPledge has a relay ask for a stream of which nobody has said of what service it is: it is promised what viewers are known to take,
+// until the peer's line has been measured over a whole interval.
+func TestPledge(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		l.o.Margin = 300 * time.Millisecond
+		h := l.AddHost("r", "10.0.1.1", "s1", 20, 5*time.Millisecond)
+		h.Listen(1935)
+		l.o.Peers = append(l.o.Peers, stream.Peer{Name: "r", Address: h.IP, Port: 1935})
+	}, func(l *lab) {
+		l.c.streams.Report("hb", []stream.Reported{{ID: liveA, Published: true}}, time.Time{})
+		l.c.rates.Store(&rates{"live": 600, "low": 200})
+		if list, err := l.c.Upstreams(liveA, "r", time.Now()); err != nil || list[0].Name != "hb" {
+			l.t.Fatal(list, err)
+		}
+		if p := l.c.Peers()[0].Promised; p != 600 {
+			l.t.Errorf("%v kbit/s are promised, want 600", p)
+		}
+		l.after(2*meterInterval - time.Millisecond)
+		if p := l.c.Peers()[0].Promised; p != 600 {
+			l.t.Errorf("%v kbit/s are promised within two intervals", p)
+		}
+		l.after(meterInterval + time.Second)
+		if p := l.c.Peers()[0].Promised; p != 0 {
+			l.t.Errorf("%v kbit/s are promised, though the line is measured", p)
 		}
 	})
 }
