@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -92,12 +93,13 @@ func (s *session) giveUp() {
 }
 
 // hangUp makes sure of the end of a session that has been closed, by one end perhaps: the other gets no more answers. It is
-// counted already, as finished. It answers false for any other.
+// counted and told of already, as finished, and nothing of it is waited for. It answers false for any other.
 func (s *session) hangUp() bool {
 	s.mu.Lock()
 	closed := s.state == finished
 	if closed {
 		s.giveUp()
+		s.hungUp = true
 	}
 	s.mu.Unlock()
 	if closed {
@@ -107,7 +109,8 @@ func (s *session) hangUp() bool {
 }
 
 // provoke sends the SYN, and again until the client has answered. While the client's switch is away it waits, for as long as
-// a switch is remembered: its rules are still there, and lead to a source that is gone.
+// a switch is remembered: its rules are still there, and lead to a source that is gone. Not so for one that was closed before, which has
+// none.
 func (s *session) provoke(tries int) {
 	select {
 	case <-s.c.over:
@@ -115,7 +118,7 @@ func (s *session) provoke(tries int) {
 	default:
 	}
 	s.mu.Lock()
-	open := s.state == resetting && !s.refused
+	open, waits := s.state == resetting && !s.refused, !s.hungUp
 	s.mu.Unlock()
 	if !open {
 		return
@@ -127,6 +130,9 @@ func (s *session) provoke(tries int) {
 	if s.sendToClient(packet.TCP{Seq: uint32(time.Now().UnixNano()), Flags: packet.SYN, Window: 1024}) || s.seekClient() {
 		time.AfterFunc(resetEvery, func() { s.provoke(tries - 1) })
 		return
+	}
+	if !waits {
+		tries--
 	}
 	time.AfterFunc(resetLater, func() { s.provoke(tries) })
 }
@@ -203,10 +209,26 @@ func (s *session) sendToClient(t packet.TCP) bool {
 
 // sendToSource has the source's switch send it a segment as the client's would have arrived there.
 func (s *session) sendToSource(t packet.TCP) {
-	now := s.decided()
+	s.mu.Lock()
+	now, turned := s.Session, s.turned()
+	s.mu.Unlock()
 	t.SrcMAC, t.SrcIP, t.SrcPort = now.ClientMAC, now.Client, now.ClientPort
+	if turned {
+		t.SrcMAC, t.SrcIP = now.DialedMAC, now.Tuple.Service
+	}
 	t.DstMAC, t.DstIP, t.DstPort = now.Source.MAC, now.Source.Address, now.Source.Port
 	s.c.deliver(t)
+}
+
+// turned reports whether the source takes its client for the service: both are on one port. Under mu.
+func (s *session) turned() bool {
+	if len(s.plan.Steps) != 1 {
+		return false
+	}
+	return slices.ContainsFunc(s.plan.Steps[0].Rules, func(r flow.Rule) bool {
+		there := r.Match.NWSrc == s.Client && r.Match.TPSrc == s.ClientPort && r.Match.NWDst == s.Tuple.Service
+		return there && slices.ContainsFunc(r.Actions, func(a ofproto.Action) bool { return a.Type() == ofproto.ActionSetNWSrc })
+	})
 }
 
 // deliver sends a segment out of the port where its destination sits. What a session rebuilt after a restart does not know
@@ -246,9 +268,9 @@ func (c *Controller) Changes(s Settings) []Change {
 	next := c.newSettings(s, c.settings().peers)
 	snap, live, now := c.topo.Load(), c.streams.Load(), time.Now()
 	view := stream.View{Snapshot: snap, Peers: next.peers.candidates(snap, live), Streams: live}
-	count := func(source string, n int, kbps float64) {
+	count := func(at endpoint, n int, kbps float64) {
 		for i := range view.Peers {
-			if c := &view.Peers[i]; c.Name == source {
+			if c := &view.Peers[i]; at == (endpoint{c.Address, c.Port}) {
 				c.Viewers, c.Promised = c.Viewers+n, c.Promised+kbps
 			}
 		}
@@ -264,20 +286,23 @@ func (c *Controller) Changes(s Settings) []Change {
 		if was.State == parked.String() { // it has given its place back
 			seats = 0
 		}
-		count(was.Source.Name, -seats, -was.Kbps) // the session's own place is free for it
+		from, to := endpoint{was.Source.Address, was.Source.Port}, endpoint{was.Tuple.Service, was.ServicePort}
+		count(from, -seats, -was.Kbps) // the session's own place is free for it
 		rate := c.rated(svc.Name)
 		expect(view.Peers, rate)
 		choice := next.policyOf(svc.Name).Source(view, stream.Request{
 			Tuple: was.Tuple, Service: *svc, At: client.At, DialedMAC: was.DialedMAC,
 			Publishes: was.Intent != nil && was.Intent.Publish || c.publishers.has(was.Client, now),
 		})
-		to := choice.Source()
-		if to == was.Source.Name {
+		if p := choice.Peer; p != nil {
+			to = endpoint{p.Address, p.Port}
+		}
+		if to == from { // whatever it was called, and is
 			count(to, seats, was.Kbps)
 			continue
 		}
 		count(to, 1, cmp.Or(was.Kbps, rate, assumedKbps))
-		list = append(list, Change{was.Tuple, was.Source.Name, to, choice.Reason})
+		list = append(list, Change{was.Tuple, was.Source.Name, choice.Source(), choice.Reason})
 	}
 	return list
 }
@@ -307,10 +332,10 @@ func (c *Controller) Migrate(which func(stream.Tuple) (why string, ok bool), int
 	}
 }
 
-// peersAt lists the peers whose host sits on a port, those who have left among them.
+// peersAt lists the peers whose host sits on a port, those among them who have left and still serve.
 func (c *Controller) peersAt(d ofproto.DPID, port ofproto.Port) (list []*peer) {
 	snap := c.topo.Load()
-	for _, p := range c.settings().peers.at {
+	for _, p := range c.settings().peers.probed() {
 		if h, ok := snap.HostByIP(p.Address); ok && h.At.DPID == d && h.At.Port == port {
 			list = append(list, p)
 		}

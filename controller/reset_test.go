@@ -255,3 +255,44 @@ func TestHalfClosedAtPeersDeath(t *testing.T) {
 		})
 	}
 }
+
+// TestClosedWhileAway has connections be closed, their client's switch go away and their peer die: none is shown as one that is being
+// reset for as long as the switch is away, and the end of each is told once.
+func TestClosedWhileAway(t *testing.T) {
+	inLab(t, line, func(l *lab) {
+		for range 5 {
+			v := l.watch("hv1")
+			v.CloseWrite()
+			l.atPeer("hv1").CloseWrite()
+		}
+		l.after(10 * time.Second)
+		back := keepAway(l.Switch("s1"))
+		l.after(time.Second)
+		l.Host("hb").Wire().SetUp(false)
+		l.after(10 * time.Second)
+		if list := l.c.Sessions(); len(list) != 0 {
+			l.t.Errorf("%d are shown, the first as %s", len(list), list[0].State)
+		}
+		back()
+		l.after(10 * time.Minute)
+		if n := l.logged("session ended"); n != 5 {
+			l.t.Errorf("the end of 5 is told %d times", n)
+		}
+	})
+}
+
+// TestEndIsToldOnce has a connection be closed, and be forgotten later.
+func TestEndIsToldOnce(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		v := l.watch("hv1")
+		v.CloseWrite()
+		l.atPeer("hv1").CloseWrite()
+		l.after(10 * time.Minute)
+		for range l.c.sessions.All {
+			l.t.Error("it is remembered")
+		}
+		if n := l.logged("session ended"); n != 1 {
+			l.t.Errorf("told %d times", n)
+		}
+	})
+}

@@ -40,6 +40,7 @@ type session struct {
 	stale   bool // the network has changed while its rules were worked out or on their way
 	cutOff  bool // no path leads to its source any more
 	parted  bool // finished, and a FIN has passed since
+	hungUp  bool // being reset, it was finished before
 	refused bool // being reset, its client has been sent the RST
 	seated  bool // it takes a place at its peer
 
@@ -328,12 +329,15 @@ func (s *session) end(why string) {
 	s.unseat()
 	s.retract()
 	s.held = nil
+	told := was == finished || s.hungUp // and counted, as it was finished
 	s.mu.Unlock()
 	if was == ended {
 		return
 	}
 	s.c.withdraw(plan)
-	s.c.diary.note(s, "session ended", logrus.Fields{"why": why})
+	if !told {
+		s.c.diary.note(s, "session ended", logrus.Fields{"why": why})
+	}
 }
 
 // forget ends a session and drops what is known of it.

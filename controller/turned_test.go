@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
@@ -25,28 +26,7 @@ func TestTurnedWayBack(t *testing.T) {
 				if player.mac == (ofproto.MAC{}) {
 					player.mac = hb.MAC
 				}
-				var at *oftest.Conn
-				say := func(flags uint8, seq uint32) {
-					seg := packet.TCP{
-						SrcMAC: player.mac, DstMAC: hs.MAC, SrcIP: player.ip, DstIP: cdnIP, SrcPort: 50000, DstPort: 1935, Flags: flags, Seq: seq,
-						Window: 65535,
-					}
-					if at != nil {
-						seg.Ack = at.Next()
-					}
-					hb.SendTCP(seg)
-					l.after(time.Second)
-				}
-				say(packet.SYN, 1000)
-				for _, c := range hb.Accepted() {
-					if ip, port := c.Remote(); ip == cdnIP && port == 50000 {
-						at = c
-					}
-				}
-				if at == nil {
-					l.t.Fatalf("the peer has no connection\n%s", l.dump())
-				}
-				say(packet.ACK, 1001)
+				at, say := l.behindPeer(player.mac, player.ip)
 				say(packet.FIN|packet.ACK, 1001)
 				l.after(8 * time.Second)
 				if n := l.sessionRules(); n != 0 {
@@ -71,4 +51,47 @@ func TestTurnedWayBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// behindPeer has a player on the peer's port dial the service, be connected to the peer, and say more, a second each.
+func (l *lab) behindPeer(mac ofproto.MAC, ip ofproto.IPv4) (at *oftest.Conn, say func(flags uint8, seq uint32)) {
+	l.t.Helper()
+	hb := l.Host("hb")
+	say = func(flags uint8, seq uint32) {
+		seg := packet.TCP{
+			SrcMAC: mac, DstMAC: l.Host("hs").MAC, SrcIP: ip, DstIP: cdnIP, SrcPort: 50000, DstPort: 1935, Flags: flags, Seq: seq,
+			Window: 65535,
+		}
+		if at != nil {
+			seg.Ack = at.Next()
+		}
+		hb.SendTCP(seg)
+		l.after(time.Second)
+	}
+	say(packet.SYN, 1000)
+	for _, c := range hb.Accepted() {
+		if ip, port := c.Remote(); ip == cdnIP && port == 50000 {
+			at = c
+		}
+	}
+	if at == nil {
+		l.t.Fatalf("the peer has no connection\n%s", l.dump())
+	}
+	say(packet.ACK, 1001)
+	return at, say
+}
+
+// TestTurnedReset ends the session of a player behind the port of the peer that serves him: the peer is reset as well.
+func TestTurnedReset(t *testing.T) {
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].DSCP = 46 }, func(l *lab) {
+		at, say := l.behindPeer(ofproto.MAC{2, 9, 9, 9, 9, 9}, ofproto.IPv4{10, 0, 0, 9})
+		if !at.Established() {
+			l.t.Fatalf("the peer is not connected: %v", at.State())
+		}
+		l.c.Migrate(func(stream.Tuple) (string, bool) { return "a test", true }, time.Millisecond, nil)
+		say(packet.ACK, 1001) // as he answers the SYN
+		if at.State() != oftest.Reset {
+			l.t.Errorf("the peer's connection is %v", at.State())
+		}
+	})
 }

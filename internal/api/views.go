@@ -46,7 +46,7 @@ type Session struct {
 	Client  string    `json:"client"` // "address:port"
 	Service string    `json:"service"`
 	Dialed  string    `json:"dialed"`           // "address:port"
-	Source  string    `json:"source"`           // a peer's name, or cdn
+	Source  string    `json:"source"`           // a peer's name, or cdn; of a peer that has left its last, or former-peer
 	State   string    `json:"state"`            // pending, active, parked or resetting
 	Stream  string    `json:"stream,omitempty"` // "app/key", once the client has said so
 	Publish bool      `json:"publish"`          // it publishes that stream; else it plays it
