@@ -6,7 +6,6 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
-	"github.com/ofctl-live/ofctl-live/internal/topo"
 )
 
 // A peer that leaves, or is taken out of the settings, goes on with the viewers it has. It is remembered for their sake: should it
@@ -71,7 +70,8 @@ func (c *Controller) stranger(e endpoint) *peer {
 	next, set := *now, *now.peers
 	set.former = slices.Clone(set.former)
 	p := now.peers.keep(stream.Peer{Name: formerName, Address: e.address, Port: e.port})
-	set.remember([]*peer{p})
+	set.remember(nil)
+	set.former = append(set.former, p) // behind the bound: the rest of its session is not made yet, so that it seems to serve nobody
 	set.index()
 	next.peers = &set
 	c.now.Store(&next)
@@ -80,7 +80,7 @@ func (c *Controller) stranger(e endpoint) *peer {
 
 // parted has those who have left and serve nobody any more be forgotten by the switches, which catch answers to probes no longer.
 // What is known of them is of the past.
-func (c *Controller) parted(snap *topo.Snapshot) {
+func (c *Controller) parted() {
 	svc, ok := c.anyService()
 	if !ok {
 		return
@@ -89,8 +89,8 @@ func (c *Controller) parted(snap *topo.Snapshot) {
 		if p.viewers.Load() > 0 || p.health.Swap(unprobed) == unprobed {
 			continue
 		}
-		if h, ok := snap.HostByIP(p.Address); ok {
-			c.table(h.At.DPID).remove([]flow.Key{steer.Probe(p.Peer, svc, probePort).Key()})
+		for _, t := range c.allTables() { // it may have moved while it was probed
+			t.remove([]flow.Key{steer.Probe(p.Peer, svc, probePort).Key()})
 		}
 	}
 }

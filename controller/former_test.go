@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
@@ -94,5 +96,138 @@ func TestRegistersAgain(t *testing.T) {
 		l.servedBy(one, "hv1", "hb")
 		register()
 		l.servedBy(l.watch("hv2"), "hv2", "hs")
+	})
+}
+
+// TestChangesGoByPlace has a peer leave, and another be called as it was: its viewer would move there.
+func TestChangesGoByPlace(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		l.AddHost("hb2", "10.0.0.5", "s1", 5, 10*time.Millisecond).Listen(1935)
+	}, func(l *lab) {
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
+		s := l.c.Settings()
+		s.Peers = []stream.Peer{{Name: "hb", Address: l.Host("hb2").IP, Port: 1935, MaxViewers: 1}}
+		l.c.Set(s)
+		l.after(5 * time.Second)
+		list := l.c.Changes(l.c.Settings())
+		if len(list) != 1 || list[0].To != "hb" {
+			l.t.Errorf("%v would move, want the viewer of the one that has left", list)
+		}
+	})
+}
+
+// TestProbeRulesOfFormerPeer has a peer leave that moved before, or whose service is not the first any more as its last viewer goes,
+// or whose host is not on the map: no switch catches answers to its probes any longer.
+func TestProbeRulesOfFormerPeer(t *testing.T) {
+	for name, tt := range map[string]struct{ moved, replaced, vanished bool }{
+		"it moved": {moved: true}, "its service was replaced": {replaced: true}, "it vanished": {vanished: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, line, func(l *lab) {
+				if tt.moved {
+					l.Move("hb", "s3", 5)
+					l.Host("hb").ARP(cdnIP)
+					l.after(10 * time.Second)
+				}
+				v := l.watch("hv1")
+				l.servedBy(v, "hv1", "hb")
+				s := l.c.Settings()
+				s.Peers = nil
+				l.c.Set(s)
+				l.after(10 * time.Second)
+				if tt.replaced {
+					s.Services = append([]stream.Service{{Name: "new", Address: l.Host("hv2").IP, Port: 1935}}, s.Services...)
+					l.c.Set(s)
+					l.after(5 * time.Second)
+				}
+				v.CloseWrite()
+				l.atPeer("hv1").CloseWrite()
+				if tt.vanished {
+					l.after(time.Second)
+					l.Host("hb").SetSilent(true)
+					l.c.topo.ExpireHosts(time.Now().Add(time.Minute))
+				}
+				l.after(30 * time.Second)
+				for _, sw := range []string{"s1", "s2", "s3"} {
+					for _, f := range l.rules(sw, flow.KindProbe) {
+						l.t.Errorf("%s has %v", sw, f.Match)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestFormerPeerFlaps has the port of a peer flap that left, and that serves nobody: nobody is warned of it.
+func TestFormerPeerFlaps(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		s := l.c.Settings()
+		s.Peers = nil
+		l.c.Set(s)
+		l.after(time.Minute)
+		for range 3 {
+			l.Host("hb").Wire().SetUp(false)
+			l.after(5 * time.Second)
+			l.Host("hb").Wire().SetUp(true)
+			l.after(5 * time.Second)
+		}
+		if n := l.logged("peer is unwell"); n != 0 {
+			l.t.Errorf("said %d times to be unwell", n)
+		}
+	})
+}
+
+// TestFormerPeersLoad has a peer leave that was sending and had promised a relay some: neither is believed for ever.
+func TestFormerPeersLoad(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		h := l.AddHost("r", "10.0.1.1", "s1", 20, 50*time.Millisecond)
+		h.Listen(1935)
+		l.o.Margin = 300 * time.Millisecond
+		l.o.Peers = append(l.o.Peers, stream.Peer{Name: "r", Address: h.IP, Port: 1935, MaxViewers: 1})
+	}, func(l *lab) {
+		p := l.c.settings().peers.byName["hb"]
+		l.watch("hv1")
+		for range 15 {
+			l.atPeer("hv1").Write(make([]byte, 50_000))
+			l.after(time.Second)
+		}
+		l.c.streams.Publish(liveA, "live", "hb", l.Host("hv2").IP, time.Time{})
+		if _, err := l.c.Upstreams(liveA, "r", time.Now()); err != nil {
+			l.t.Fatal(err)
+		}
+		if p.kbps.Load() == 0 || p.promised.Load() == 0 {
+			l.t.Fatalf("%d kbit/s, %d promised before", p.kbps.Load(), p.promised.Load())
+		}
+		s := l.c.Settings()
+		s.Peers = nil
+		l.c.Set(s)
+		l.after(time.Minute)
+		if p.kbps.Load() != 0 || p.promised.Load() != 0 {
+			l.t.Errorf("%d kbit/s, %d promised a minute after it has left", p.kbps.Load(), p.promised.Load())
+		}
+	})
+}
+
+// TestStrangerAmongMany adopts a session of a peer that is none now while as many as are remembered serve: it is remembered too.
+func TestStrangerAmongMany(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		at := func(i int) endpoint { return endpoint{ofproto.IPv4{10, 9, byte(i >> 8), byte(i)}, 1935} }
+		for i := range maxFormer {
+			l.c.stranger(at(i)).viewers.Add(1)
+		}
+		p := l.c.stranger(at(maxFormer))
+		if l.c.settings().peers.at[at(maxFormer)] != p {
+			l.t.Fatal("it is forgotten as it is added")
+		}
+		p.viewers.Add(1)
+		l.c.refresh()
+		if !l.c.settings().peers.probes(at(maxFormer)) {
+			l.t.Error("it is not probed")
+		}
+		if n := len(l.c.settings().peers.former); n != maxFormer {
+			l.t.Errorf("%d are remembered, want %d", n, maxFormer)
+		}
 	})
 }

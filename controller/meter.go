@@ -171,7 +171,7 @@ func (c *Controller) sumLoads(now time.Time) {
 		}
 		s.mu.Unlock()
 	}
-	for _, p := range c.settings().peers.order {
+	for _, p := range c.settings().peers.at { // those who have left among them
 		p.kbps.Store(int64(max(sum[p.standing], p.uplink.kbps(now))))
 		p.pledges.lapse(&p.promised, now)
 	}

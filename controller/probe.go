@@ -57,7 +57,7 @@ func (c *Controller) searchRound(now time.Time) {
 	snap := c.topo.Load()
 	c.search(snap, c.settings().lost(snap), c.up(), now)
 	c.missPeers(snap)
-	c.parted(snap)
+	c.parted()
 }
 
 // probe asks at the switches whose turn it is for the services and peers there: how far they are, and of peers whether they serve.

@@ -66,7 +66,7 @@ func (c *Controller) swap(s Settings) {
 			gone = append(gone, r.Key())
 		}
 	}
-	for _, p := range old.peers.order {
+	for _, p := range slices.Concat(old.peers.order, old.peers.former) { // who has left and still serves is probed too
 		if len(old.Services) == 0 {
 			break
 		}
