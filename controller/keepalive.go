@@ -13,7 +13,7 @@ const (
 	challengeTimeout = 2 * time.Second
 	// maxOwing is how many intervals a switch may talk and answer no echo request: it does not do what it is told either.
 	maxOwing = 12
-	// maxOpen is how many echo requests are remembered of a switch that does not answer.
+	// maxOpen is how many echo requests are remembered of a switch that does not answer: the oldest, whose answers come first.
 	maxOpen = 64
 )
 
@@ -53,7 +53,7 @@ func (e *echoes) sent(xid uint32, now, seen time.Time) {
 		e.owing = seen
 	}
 	if len(e.open) == maxOpen {
-		e.open = slices.Delete(e.open, 0, 1)
+		return
 	}
 	e.open = append(e.open, openEcho{xid, now, seen})
 }
@@ -131,14 +131,14 @@ func (e *echoes) dead(seen time.Time, interval time.Duration) bool {
 		(seen.Sub(e.last) >= maxUnanswered*interval || seen.Sub(e.owing) >= maxOwing*interval)
 }
 
-// wait returns a channel that closes at the next answer.
-func (e *echoes) wait() <-chan struct{} {
+// wait returns a channel that closes at the next answer, and whether nobody waits for that yet.
+func (e *echoes) wait() (answer <-chan struct{}, first bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.wake == nil {
+	if first = e.wake == nil; first {
 		e.wake = make(chan struct{})
 	}
-	return e.wake
+	return e.wake, first
 }
 
 // keepAlive asks the switches whose turn it is for a sign of life and gives up those that owe too many. A switch that talks all the
@@ -201,10 +201,12 @@ func (d *datapath) bring(f func() int) {
 }
 
 // alive challenges a connection that another claims to replace: it has so long to answer, by the presence, since it last took
-// rules. One that takes some all the time is not challenged for ever.
+// rules. One that takes some all the time is not challenged for ever. Many that claim it at once are one challenge.
 func (d *datapath) alive(within time.Duration) bool {
-	answer := d.echo.wait()
-	d.ping(time.Now())
+	answer, first := d.echo.wait()
+	if first {
+		d.ping(time.Now())
+	}
 	begin := d.c.present.now()
 	t := time.NewTimer(within)
 	defer t.Stop()

@@ -165,6 +165,59 @@ func TestDuplicate(t *testing.T) {
 	})
 }
 
+// TestManyDuplicates has five hundred connections a second claim the datapath id of a switch that is 200 ms away. It is asked once for
+// all that come in a round trip, its answer counts, and it stays.
+func TestManyDuplicates(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		l.latency = []time.Duration{100 * time.Millisecond}
+	}, func(l *lab) {
+		l.latency = nil
+		asked := l.Switch("s1").Received(ofproto.TypeEchoRequest)
+		for range 1500 {
+			nc, err := l.dial(l.ctx)
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			go func() { _ = oftest.NewSwitch(oftest.Options{DPID: 1}).Serve(l.ctx, nc) }()
+			time.Sleep(2 * time.Millisecond)
+		}
+		l.after(challengeTimeout)
+		if n := l.logged("switch down"); n != 0 {
+			l.t.Errorf("the first was closed %d times", n)
+		}
+		if n := l.metric("ofctl_handshakes_total"); n != 1501 {
+			l.t.Errorf("%v handshakes, want 1501", n)
+		}
+		if n := l.Switch("s1").Received(ofproto.TypeEchoRequest) - asked; n > 100 { // probes and links take some
+			l.t.Errorf("asked %d times in 25 round trips", n)
+		}
+		l.servedBy(l.watch("hv1"), "hv1", "hb")
+		l.stop()
+		l.after(time.Second) // what is under way arrives
+	})
+}
+
+// TestOldestOpenCounts has more echo requests sent to a switch than are remembered before the first is answered. The first answer
+// counts, however many follow it.
+func TestOldestOpenCounts(t *testing.T) {
+	var e echoes
+	now := time.Now()
+	answer, first := e.wait()
+	if _, second := e.wait(); !first || second {
+		t.Error("the second who waits is taken for the first")
+	}
+	for i := range uint32(2 * maxOpen) {
+		e.sent(i, now, now)
+	}
+	e.answered(0)
+	select {
+	case <-answer:
+	default:
+		t.Error("the answer to the first of many requests does not count")
+	}
+}
+
 // TestDuplicateOfOneThatLeaves has a switch connect anew while its first connection, which does not answer any more, is still there
 // and then ends. That took no challenge, and nobody says so.
 func TestDuplicateOfOneThatLeaves(t *testing.T) {
