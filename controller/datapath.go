@@ -115,7 +115,7 @@ func (d *datapath) start(before *topo.Switch) {
 		d.warming = append(d.warming, time.AfterFunc(later, d.measure))
 	}
 	now, here, snap := time.Now(), []*datapath{d}, d.c.topo.Load() // the first viewer should not wait for the next round
-	d.c.probeThrough(here, now)
+	d.c.probeThrough(here)
 	d.c.search(snap, d.c.settings().lost(snap), here, now)
 	d.flush()
 }

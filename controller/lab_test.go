@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,7 @@ type lab struct {
 	ctx  context.Context // of the network
 
 	latency []time.Duration // one way, of the connections to the controller in turn; nil for none
+	slower  atomic.Int64    // by how much each way takes longer now, of all that have one
 
 	mu       sync.Mutex
 	dialled  int
@@ -56,6 +58,9 @@ func inLab(t *testing.T, build func(*lab), test func(*lab)) {
 		l.settle()
 		test(l)
 		l.stop()
+		if len(l.latency) > 0 {
+			l.after(10 * time.Second) // until nothing is under way
+		}
 		l.Check(t)
 	})
 }
@@ -132,7 +137,8 @@ func (l *lab) dial(ctx context.Context) (net.Conn, error) {
 	l.mu.Unlock()
 	nc, err := at.dial(ctx)
 	if err == nil && len(l.latency) > 0 {
-		nc = slowed(nc, l.latency[i%len(l.latency)])
+		usual := l.latency[i%len(l.latency)]
+		nc = slowed(nc, func() time.Duration { return usual + time.Duration(l.slower.Load()) })
 	}
 	if err != nil {
 		return nil, err
@@ -267,14 +273,14 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // slowed is a connection whose bytes take time, each way.
-func slowed(far net.Conn, latency time.Duration) net.Conn {
+func slowed(far net.Conn, latency func() time.Duration) net.Conn {
 	near, between := oftest.Pipe()
 	go carry(between, far, latency)
 	go carry(far, between, latency)
 	return near
 }
 
-func carry(from, to net.Conn, latency time.Duration) {
+func carry(from, to net.Conn, latency func() time.Duration) {
 	type part struct {
 		data []byte
 		due  time.Time
@@ -296,7 +302,7 @@ func carry(from, to net.Conn, latency time.Duration) {
 		if err != nil {
 			return
 		}
-		parts <- part{data[:n], time.Now().Add(latency)}
+		parts <- part{data[:n], time.Now().Add(latency())}
 	}
 }
 

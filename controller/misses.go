@@ -48,18 +48,22 @@ func (w *prober) absent(e endpoint, missed bool) (rounds int) {
 	return p.absent
 }
 
-// next numbers a new SYN, and counts the one before it as missed where it is still open and the peer's switch has sent it out:
-// heeded is up to when that has dealt with what it was told. Of a switch that is silent itself, or says much and is behind with what
-// it hears, nothing follows for its hosts. It is not due while the one before it may still be under way, as when many switches come
-// up at once. seen and heeded are of the presence.
+// next numbers a new SYN, and counts the one before it as missed where it is still open. It is not due while that may still be under
+// way, as when many switches come up at once, nor while the peer's switch has not sent it out: heeded is up to when that has dealt
+// with what it was told, zero where it has just come back. Of a switch that is silent itself, or says much and is behind with what it
+// hears, nothing follows for its hosts. seen and heeded are of the presence.
 func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, heeded time.Time) (last, seq uint32, misses int, due bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.of(e)
-	if p.open && seen.Sub(p.sent) < underWay {
+	switch {
+	case !p.open:
+	case seen.Sub(p.sent) < underWay:
 		return 0, 0, 0, false
-	}
-	if p.open && !heeded.Before(p.sent) {
+	case heeded.IsZero(): // it may be lost with the connection it was sent by
+	case heeded.Before(p.sent):
+		return 0, 0, 0, false
+	default:
 		p.misses++
 	}
 	p.open, p.sent = true, seen

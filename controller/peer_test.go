@@ -198,6 +198,82 @@ func TestSwitchBehind(t *testing.T) {
 	})
 }
 
+// TestSlowChannel has the control channel take longer than the time between two probes: a peer is well, and found out once it is dead.
+func TestSlowChannel(t *testing.T) {
+	for _, tt := range []struct{ probe, oneWay time.Duration }{
+		{500 * time.Millisecond, 200 * time.Millisecond},
+		{500 * time.Millisecond, 300 * time.Millisecond},
+		{500 * time.Millisecond, time.Second},
+		{2 * time.Second, 1100 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprint(tt.probe, 2*tt.oneWay), func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				single(l)
+				l.latency = []time.Duration{tt.oneWay}
+				l.o.ProbeInterval = tt.probe
+			}, func(l *lab) {
+				l.after(20 * time.Second)
+				v := l.Host("hv1").Dial(cdnIP, 1935)
+				l.after(30 * time.Second)
+				l.servedBy(v, "hv1", "hb")
+				if n := l.logged("peer is unwell"); n != 0 {
+					l.t.Errorf("unwell %d times before it is dead", n)
+				}
+				l.Host("hb").SetSilent(true)
+				l.after(probeMisses*(tt.probe+2*tt.oneWay+patience) + 10*time.Second) // and until the viewer is reset
+				if n := l.logged("peer is unwell"); n != 1 || v.State() != oftest.Reset {
+					l.t.Errorf("unwell %d times when it is dead, viewer %v", n, v.State())
+				}
+			})
+		})
+	}
+}
+
+// TestChannelSlows has the control channel take longer from one moment on. A peer that is there stays well, and one that died at that
+// moment is found out.
+func TestChannelSlows(t *testing.T) {
+	for _, slower := range []time.Duration{100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, 3 * time.Second} {
+		for _, dies := range []bool{false, true} {
+			t.Run(fmt.Sprint(slower, dies), func(t *testing.T) {
+				inLab(t, func(l *lab) { single(l); l.latency = []time.Duration{5 * time.Millisecond} }, func(l *lab) {
+					one := l.watch("hv1")
+					l.after(30 * time.Second)
+					l.slower.Store(int64(slower))
+					l.Host("hb").SetSilent(dies)
+					l.after(time.Minute)
+					want := 0
+					if dies {
+						want = 1
+					}
+					if n := l.logged("peer is unwell"); n != want || (one.State() == oftest.Reset) != dies {
+						l.t.Errorf("unwell %d times, viewer %v", n, one.State())
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestPeerBackWithItsSwitch has a dead peer be there again as its switch comes back: it is asked at once, and not only once the switch
+// has answered for the last SYN.
+func TestPeerBackWithItsSwitch(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		l.Host("hb").SetSilent(true)
+		l.after(20 * time.Second)
+		w := &l.c.probes
+		w.mu.Lock()
+		sent := w.of(endpoint{peerIP, 1935}).sent
+		w.mu.Unlock()
+		l.after(l.c.o.ProbeInterval*3/4 - l.c.present.now().Sub(sent)) // between two rounds, and the last SYN is not under way
+		l.Host("hb").SetSilent(false)
+		l.Switch("s1").Disconnect()
+		l.after(l.c.o.ProbeInterval / 8)
+		if !l.c.Peers()[0].Healthy {
+			l.t.Error("it is not known to be well")
+		}
+	})
+}
+
 // TestPolicySwap swaps the policy under a viewer: it stays where it is, and the next goes by the new policy.
 func TestPolicySwap(t *testing.T) {
 	inLab(t, single, func(l *lab) {

@@ -61,15 +61,15 @@ func (c *Controller) searchRound(now time.Time) {
 }
 
 // probe asks at the switches whose turn it is for the services and peers there: how far they are, and of peers whether they serve.
-func (c *Controller) probe(now time.Time, due func(*datapath) bool) {
+func (c *Controller) probe(_ time.Time, due func(*datapath) bool) {
 	switches := slices.DeleteFunc(c.up(), func(d *datapath) bool { return !due(d) })
 	if len(switches) > 0 {
-		c.probeThrough(switches, now)
+		c.probeThrough(switches)
 	}
 }
 
 // probeThrough asks for what is at some switches.
-func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
+func (c *Controller) probeThrough(switches []*datapath) {
 	snap, here := c.topo.Load(), make(map[ofproto.DPID]bool, len(switches))
 	for _, d := range switches {
 		here[d.dpid] = true
@@ -85,7 +85,9 @@ func (c *Controller) probeThrough(switches []*datapath, now time.Time) {
 		}
 	}
 	for _, d := range switches {
-		d.ping(now) // what is measured through a switch is only as good as what is known of the way to it
+		// What is measured through a switch is only as good as what is known of the way to it; and a SYN of this round is only known
+		// to have been sent out by the answer to what was asked after it.
+		d.ping(time.Now())
 	}
 }
 
