@@ -20,6 +20,9 @@ type adoption struct {
 	found map[stream.Tuple]*foundSession
 }
 
+// maxAdopted is how many sessions of an earlier run one switch may tell of: whoever is no switch could make up any number.
+const maxAdopted = 2 * maxHeard
+
 type foundSession struct {
 	since   time.Time
 	session *session // nil until its client's switch has been heard
@@ -35,15 +38,11 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 	if !d.table.adopt(have, now.keeps) {
 		return // known from before: the wishes are newer than the table
 	}
-	byTuple := make(map[stream.Tuple][]flow.Rule)
-	for i := range have {
-		if r := flow.Reported(&have[i]); r.Cookie.Kind() == flow.KindSession {
-			if t, ok := now.tupleOf(r); ok {
-				r.Notify = true // no switch reports that it was asked for
-				byTuple[t] = append(byTuple[t], r)
-			}
-		}
+	byTuple, more := now.sessionsIn(have)
+	if more > 0 {
+		d.sparingly("too many sessions").WithField("rules", more).Warn("too many sessions of an earlier run: what is left of others goes on until it expires")
 	}
+	c.strange(now.sourcesOf(byTuple))
 	a := &c.adopted
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -61,6 +60,43 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 	if len(byTuple) > 0 {
 		d.sparingly("taken over").WithField("sessions", len(byTuple)).Info("sessions of an earlier run taken over")
 	}
+}
+
+// sessionsIn sorts the session rules of a switch by their connection. more counts those of connections beyond maxAdopted.
+func (s *settings) sessionsIn(have []ofproto.FlowStat) (byTuple map[stream.Tuple][]flow.Rule, more int) {
+	byTuple = make(map[stream.Tuple][]flow.Rule)
+	for i := range have {
+		if flow.Cookie(have[i].Cookie).Kind() != flow.KindSession {
+			continue
+		}
+		r := flow.Reported(&have[i])
+		t, ok := s.tupleOf(r)
+		if !ok {
+			continue
+		}
+		if byTuple[t] == nil && len(byTuple) == maxAdopted {
+			more++
+			continue
+		}
+		r.Notify = true // no switch reports that it was asked for
+		byTuple[t] = append(byTuple[t], r)
+	}
+	return byTuple, more
+}
+
+// sourcesOf is the sources of those sessions that are served by others than they dialled.
+func (s *settings) sourcesOf(sessions map[stream.Tuple][]flow.Rule) map[endpoint]bool {
+	sources := make(map[endpoint]bool)
+	for t, rules := range sessions {
+		found, _ := s.sessionOf(t, rules)
+		if found == nil {
+			found = s.parkedOf(t, rules)
+		}
+		if found != nil && found.Redirected() {
+			sources[endpoint{found.Source.Address, found.Source.Port}] = true
+		}
+	}
+	return sources
 }
 
 // keeps reports whether a rule that an earlier run has left is still wished for.
@@ -304,13 +340,16 @@ func (c *Controller) revive(found *stream.Session, state sessionState) (s *sessi
 	s = &session{c: c, Session: *found, told: true, since: momentOf(time.Now())}
 	from := endpoint{found.Source.Address, found.Source.Port}
 	if s.Redirected() {
-		s.peer = c.stranger(from)
+		s.peer = c.settings().peers.at[from] // nil: of more than are remembered
 	} else if p, ok := c.settings().peers.at[from]; ok {
 		s.peer = p
 		c.ownDials.Store(true)
 	}
-	if s.peer != nil {
+	switch {
+	case s.peer != nil:
 		s.Source.Name = s.peer.Name
+	case s.Redirected():
+		s.Source.Name = formerName
 	}
 	c.sessions.Update(s.Tuple, func(old *session, ok bool) (*session, bool) {
 		if known = ok; known {

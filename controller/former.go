@@ -55,27 +55,48 @@ func (s *peerSet) probes(e endpoint) bool {
 	return p != nil && (s.byService[e] == p || p.viewers.Load() > 0)
 }
 
-// stranger is the peer that sessions of an earlier run have at an address and port, and that is none now: remembered like those
-// who have left. It may be about to register again.
-func (c *Controller) stranger(e endpoint) *peer {
-	if p := c.settings().peers.at[e]; p != nil {
-		return p
+// strange notes as peers those that sessions of an earlier run have for their source, and that are none now: they are remembered
+// like those who have left, and may be about to register again. Those for whom there is no room among those who serve stay unknown.
+func (c *Controller) strange(sources map[endpoint]bool) {
+	unknown := func(set *peerSet) (list []stream.Peer) {
+		for e := range sources {
+			if set.at[e] == nil {
+				list = append(list, stream.Peer{Name: formerName, Address: e.address, Port: e.port})
+			}
+		}
+		return list
+	}
+	if len(unknown(c.settings().peers)) == 0 {
+		return
 	}
 	c.setMu.Lock()
 	defer c.setMu.Unlock()
 	now := c.settings()
-	if p := now.peers.at[e]; p != nil {
-		return p
+	list := unknown(now.peers)
+	if list = list[:min(len(list), now.peers.formerRoom())]; len(list) == 0 {
+		return
 	}
 	next, set := *now, *now.peers
 	set.former = slices.Clone(set.former)
-	p := now.peers.keep(stream.Peer{Name: formerName, Address: e.address, Port: e.port})
-	set.remember(nil)
-	set.former = append(set.former, p) // behind the bound: the rest of its session is not made yet, so that it seems to serve nobody
+	added := make([]*peer, len(list))
+	for i, p := range list {
+		added[i] = set.keep(p)
+	}
+	set.remember(added)
 	set.index()
 	next.peers = &set
 	c.now.Store(&next)
-	return p
+}
+
+// formerRoom is how many more may be remembered of those who have left.
+func (s *peerSet) formerRoom() int {
+	room := maxFormer
+	for _, p := range s.former {
+		if p.viewers.Load() > 0 {
+			room--
+		}
+	}
+	return room
 }
 
 // parted has those who have left and serve nobody any more be forgotten by the switches, which catch answers to probes no longer.

@@ -210,23 +210,33 @@ func TestFormerPeersLoad(t *testing.T) {
 	})
 }
 
-// TestStrangerAmongMany adopts a session of a peer that is none now while as many as are remembered serve: it is remembered too.
+// TestStrangerAmongMany adopts a session of a peer that is none now while as many as are remembered serve, all but one: it takes the
+// place of that one, and there is none for the next.
 func TestStrangerAmongMany(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		at := func(i int) endpoint { return endpoint{ofproto.IPv4{10, 9, byte(i >> 8), byte(i)}, 1935} }
+		serves := func(i int) {
+			l.c.strange(map[endpoint]bool{at(i): true})
+			if p := l.c.settings().peers.at[at(i)]; p != nil {
+				p.viewers.Add(1)
+			}
+		}
 		for i := range maxFormer {
-			l.c.stranger(at(i)).viewers.Add(1)
+			serves(i)
 		}
-		p := l.c.stranger(at(maxFormer))
-		if l.c.settings().peers.at[at(maxFormer)] != p {
-			l.t.Fatal("it is forgotten as it is added")
+		l.c.settings().peers.at[at(7)].viewers.Add(-1)
+		for _, i := range []int{maxFormer, maxFormer + 1} {
+			serves(i)
+			l.c.refresh()
 		}
-		p.viewers.Add(1)
-		l.c.refresh()
-		if !l.c.settings().peers.probes(at(maxFormer)) {
+		now := l.c.settings().peers
+		if !now.probes(at(maxFormer)) {
 			l.t.Error("it is not probed")
 		}
-		if n := len(l.c.settings().peers.former); n != maxFormer {
+		if now.at[at(7)] != nil || now.at[at(0)] == nil || now.at[at(maxFormer+1)] != nil {
+			l.t.Errorf("the idle one is known: %v; the first: %v; the last: %v", now.at[at(7)] != nil, now.at[at(0)] != nil, now.at[at(maxFormer+1)] != nil)
+		}
+		if n := len(now.former); n != maxFormer {
 			l.t.Errorf("%d are remembered, want %d", n, maxFormer)
 		}
 	})
