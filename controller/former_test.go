@@ -241,3 +241,41 @@ func TestStrangerAmongMany(t *testing.T) {
 		}
 	})
 }
+
+// TestRenamedPublished has a peer go on under another name to which a stream is published, as only the publisher's connection tells: a
+// relay that asks for it is sent there, and nothing is left of it under any name once the publisher has gone.
+func TestRenamedPublished(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		h := l.AddHost("r", "10.0.1.1", "s1", 20, 50*time.Millisecond)
+		h.Listen(1935)
+		l.o.Margin, l.o.Peers[0].Ingest = 300*time.Millisecond, true
+		l.o.Peers = append(l.o.Peers, stream.Peer{Name: "r", Address: h.IP, Port: 1935})
+	}, func(l *lab) {
+		v := l.watch("hv1")
+		v.Write(publishing(l.t))
+		l.after(time.Second)
+		s := l.c.Settings()
+		s.Peers = slices.Clone(s.Peers)
+		s.Peers[0].Name = "other"
+		l.c.Set(s)
+		for range 10 {
+			v.Write([]byte("frame"))
+			l.after(time.Second)
+		}
+		list, err := l.c.Upstreams(liveA, "r", time.Now())
+		if err != nil || len(list) == 0 || list[0].Name != "other" {
+			l.t.Errorf("the relay is sent to %v, %v", list, err)
+		}
+		v.CloseWrite()
+		l.atPeer("hv1").CloseWrite()
+		l.after(time.Minute)
+		if live, ok := l.c.streams.Load().Stream(liveA); ok {
+			for _, at := range live.Copies {
+				if at.Published {
+					l.t.Errorf("still published: %+v", at)
+				}
+			}
+		}
+	})
+}

@@ -24,30 +24,48 @@ const (
 	silentMemory   = 10 * time.Minute    // by one that only posts callbacks, which tell when its last viewer has left
 )
 
-// announce puts what the session's client wants into the directory; retract takes it out again. Under s.mu.
+// announce puts what the session's client wants into the directory, or has it there under its source's new name; retract takes it
+// out again. Under s.mu.
 func (s *session) announce() {
-	if s.intent == nil || s.announced || s.intent.Publish && !s.serving {
+	if s.intent == nil || s.intent.Publish && !s.serving {
 		return
 	}
-	s.announced = true
+	at := s.sourceName()
+	if s.announced != nil && *s.announced == *at {
+		return
+	}
+	s.retract()
+	s.announced = at
 	id := stream.ID{App: s.intent.App, Key: s.intent.Key}
 	if s.intent.Publish {
-		s.c.streams.Publish(id, s.Service, s.Source.Name, s.Client, time.Time{})
+		s.c.streams.Publish(id, s.Service, *at, s.Client, time.Time{})
 	} else {
-		s.c.streams.Watch(s.Tuple, id, s.Service, s.Source.Name, time.Time{})
+		s.c.streams.Watch(s.Tuple, id, s.Service, *at, time.Time{})
 	}
 }
 
 func (s *session) retract() {
-	if !s.announced {
+	if s.announced == nil {
 		return
 	}
-	s.announced = false
+	at := *s.announced
+	s.announced = nil
 	if s.intent.Publish {
-		s.c.streams.Drop(stream.ID{App: s.intent.App, Key: s.intent.Key}, s.Source.Name)
+		s.c.streams.Drop(stream.ID{App: s.intent.App, Key: s.intent.Key}, at)
 	} else {
 		s.c.streams.Unwatch(s.Tuple)
 	}
+}
+
+// sourceName is what the session's source is called now: the name it was decided by may have been another's since. Under mu.
+func (s *session) sourceName() *string {
+	if s.peer == nil {
+		return &s.Source.Name
+	}
+	if now := s.c.settings().peers.at[s.peer.endpoint()]; now != nil {
+		return &now.Name
+	}
+	return &s.peer.Name
 }
 
 // supersede takes back what its client published by other connections: who publishes a stream anew has left them, which
@@ -63,8 +81,8 @@ func (s *session) supersede(want stream.Intent) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.announced { // before; and to the same source as another of them
-		s.announced = false
+	if s.announced != nil { // before; and to the same source as another of them
+		s.announced = nil
 		s.announce()
 	}
 }

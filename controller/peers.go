@@ -38,7 +38,7 @@ var unprobed = &health{why: "not yet probed"}
 
 // reserve takes one place of the room that other relays leave, and promises the bandwidth for it; it answers false where there
 // is not both.
-func (p *peer) reserve(live *stream.Catalog, kbps float64) (promised int64, ok bool) {
+func (p *peer) reserve(live *stream.Catalog, kbps float64) (promised int32, ok bool) {
 	room := int64(p.MaxViewers - live.Given(p.Name))
 	for {
 		n := p.viewers.Load()

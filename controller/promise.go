@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,12 +52,12 @@ func expected(kbps, promised float64) float64 {
 	return kbps
 }
 
-// orAssumed is what a viewer is promised: what is known, in whole kbit/s, or what is assumed.
-func orAssumed(kbps float64) int64 { return cmp.Or(int64(kbps), assumedKbps) }
+// orAssumed is what a viewer is promised: what is known, in whole kbit/s and within reason, or what is assumed.
+func orAssumed(kbps float64) int32 { return cmp.Or(int32(min(kbps, math.MaxInt32)), assumedKbps) }
 
 // promise promises a viewer so much of the peer's bandwidth, 0 for what is not known, and returns how much it is; ok is false
 // where there is not so much left.
-func (p *peer) promise(kbps float64) (promised int64, ok bool) {
+func (p *peer) promise(kbps float64) (promised int32, ok bool) {
 	promised = orAssumed(kbps)
 	for {
 		before := p.promised.Load()
@@ -64,7 +65,7 @@ func (p *peer) promise(kbps float64) (promised int64, ok bool) {
 		if c.Crowded() {
 			return 0, false
 		}
-		if p.promised.CompareAndSwap(before, before+promised) {
+		if p.promised.CompareAndSwap(before, before+int64(promised)) {
 			return promised, true
 		}
 	}
@@ -74,14 +75,14 @@ func (p *peer) promise(kbps float64) (promised int64, ok bool) {
 func (s *session) vow() {
 	if s.peer != nil && s.Redirected() {
 		s.promised = orAssumed(s.c.rated(s.Service))
-		s.peer.promised.Add(s.promised)
+		s.peer.promised.Add(int64(s.promised))
 	}
 }
 
 // redeem takes back what was promised, as it is measured now or not taken any more. Under mu.
 func (s *session) redeem() {
 	if s.promised > 0 {
-		s.peer.promised.Add(-s.promised)
+		s.peer.promised.Add(-int64(s.promised))
 		s.promised = 0
 	}
 }
@@ -115,18 +116,18 @@ type pull struct {
 }
 
 type pledge struct {
-	kbps int64
+	kbps int32
 	at   moment
 }
 
 // add promises so much to a relay, on account of all that the peer has promised. Told once more, it is the same promise.
-func (p *pledges) add(to pull, kbps int64, promised *atomic.Int64, now time.Time) {
+func (p *pledges) add(to pull, kbps int32, promised *atomic.Int64, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.m == nil {
 		p.m = make(map[pull]pledge)
 	}
-	promised.Add(kbps - p.m[to].kbps)
+	promised.Add(int64(kbps) - int64(p.m[to].kbps))
 	p.m[to] = pledge{kbps, momentOf(now)}
 }
 
@@ -136,7 +137,7 @@ func (p *pledges) lapse(promised *atomic.Int64, now time.Time) {
 	defer p.mu.Unlock()
 	for to, made := range p.m {
 		if made.at.ago(now) >= pledgeMemory {
-			promised.Add(-made.kbps)
+			promised.Add(-int64(made.kbps))
 			delete(p.m, to)
 		}
 	}

@@ -32,10 +32,11 @@ type session struct {
 	reading *stream.Reading // what its client has said so far; nil before its first word and once nothing more is to be learnt
 	intent  *stream.Intent  // nil while unknown
 
-	promised int64 // kbit/s of the peer's, until it is measured what it takes
+	announced *string // as whose the directory of streams has it; nil: it has not
 
-	state sessionState // from here on all are small, and share their memory's words
-	told  bool         // its decision has been logged and counted
+	promised int32        // kbit/s of the peer's, until it is measured what it takes
+	state    sessionState // from here on all are small, and share their memory's words
+	told     bool         // its decision has been logged and counted
 
 	stale   bool // the network has changed while its rules were worked out or on their way
 	cutOff  bool // no path leads to its source any more
@@ -52,8 +53,6 @@ type session struct {
 	serving bool // its client sends what it publishes: that was accepted
 	found   bool // its plan is of the rules that switches had when they came, after an earlier run
 	lost    bool // at the last housekeeping, none of its rules was wished for on its client's switch
-
-	announced bool // the directory of streams has it
 }
 
 // servedFrom reports whether the session's source is at an address.

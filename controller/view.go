@@ -56,14 +56,11 @@ func (c *Controller) Switches() []SwitchState {
 // Sessions returns the sessions, oldest first. Their sources are called as the peers there are now.
 func (c *Controller) Sessions() []SessionState {
 	var list []SessionState
-	peers := c.settings().peers
 	for _, s := range c.sessions.All {
 		s.mu.Lock()
 		if s.state != ended && s.state != finished {
 			now := SessionState{s.Session, s.state.String(), s.intent, s.takes()}
-			if p := peers.byService[endpoint{s.Source.Address, s.Source.Port}]; p != nil {
-				now.Source.Name = p.Name
-			}
+			now.Source.Name = *s.sourceName()
 			list = append(list, now)
 		}
 		s.mu.Unlock()
