@@ -14,19 +14,42 @@ import (
 // The stream's name is not known when a connection is decided: RTMP tells it after the handshake. So the client's first
 // bytes are copied to the controller while they pass, read, and the rule that copies is then replaced by a plain one.
 
-// overheard handles a copy of a packet that is on its way already.
+// overheard handles a copy of a packet that is on its way already, or what a host has made look like one.
 func (d *datapath) overheard() {
-	if s, ok := d.c.sessions.Load(d.tuple()); ok {
-		if d.packet.peek.TCPFlags&packet.SYN == 0 {
-			s.mu.Lock()
-			s.heard = true
-			s.mu.Unlock()
-		}
-		s.read(d.packet.peek.Seq, d.packet.peek.L4Payload)
-		if d.packet.peek.TCPFlags&(packet.FIN|packet.RST) != 0 && d.table.showsFIN() {
-			s.lastWord(d)
+	s, ok := d.c.sessions.Load(d.tuple())
+	if !ok {
+		return
+	}
+	p := &d.packet.peek
+	s.mu.Lock()
+	genuine := s.comesIn(d.dpid, d.packet.in.InPort)
+	s.heard = s.heard || genuine && p.TCPFlags&packet.SYN == 0
+	s.mu.Unlock()
+	if !genuine {
+		return
+	}
+	s.read(p.Seq, p.L4Payload)
+	if p.TCPFlags&(packet.FIN|packet.RST) != 0 && d.table.showsFIN() {
+		s.lastWord(d)
+	}
+}
+
+// comesIn reports whether what the client sends comes in by that port of that switch. Nobody else's can, but for a host behind the same
+// port, which can send in the client's name as well: then the connection's own rule takes it. Under mu.
+func (s *session) comesIn(on ofproto.DPID, in ofproto.Port) bool {
+	steps := s.plan.Steps
+	if !s.anyEdge && len(steps) > 1 {
+		steps = steps[len(steps)-1:]
+	}
+	for _, step := range steps {
+		for i := range step.Rules {
+			m := &step.Rules[i].Match
+			if step.DPID == on && m.InPort == in && m.NWSrc == s.Client && m.TPSrc == s.ClientPort && m.NWDst == s.Tuple.Service && m.TPDst == s.ServicePort {
+				return true
+			}
 		}
 	}
+	return false
 }
 
 // read follows what the client says, until it is clear what it wants or that it will not be.

@@ -8,8 +8,9 @@ import (
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
-// CopyMAC is the destination of the copies that Overheard sends to the controller: no packet from a host has it, so a copy
-// is never taken for a packet that still has to be sent on. It is locally administered.
+// CopyMAC is the destination of the copies that Overheard sends to the controller: no host has this address, so a copy is never
+// taken for a packet that still has to be sent on. A host may send to it all the same: what is no copy is told by where it came in.
+// It is locally administered.
 var CopyMAC = ofproto.MAC{0x02, 'o', 'f', 'c', 'p', 'y'}
 
 // Overheard is the plan with the client's packets sent to the controller as well: first on their way, so that nothing
