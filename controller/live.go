@@ -59,13 +59,10 @@ func (s *session) retract() {
 
 // sourceName is what the session's source is called now: the name it was decided by may have been another's since. Under mu.
 func (s *session) sourceName() *string {
-	if s.peer == nil {
-		return &s.Source.Name
-	}
-	if now := s.c.settings().peers.at[s.peer.endpoint()]; now != nil {
+	if now := s.c.settings().peers.at[endpoint{s.Source.Address, s.Source.Port}]; now != nil {
 		return &now.Name
 	}
-	return &s.peer.Name
+	return &s.Source.Name
 }
 
 // supersede takes back what its client published by other connections: who publishes a stream anew has left them, which
