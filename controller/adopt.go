@@ -18,6 +18,7 @@ import (
 type adoption struct {
 	mu    sync.Mutex
 	found map[stream.Tuple]*foundSession
+	asked bucket // for clients that are not on the map
 }
 
 // maxAdopted is how many sessions of an earlier run one switch may tell of: whoever is no switch could make up any number.
@@ -29,6 +30,7 @@ type foundSession struct {
 	known   bool     // this run knew it before: its plan is newer than what is found
 	steps   []steer.Step
 	edge    bool // the last step is the client's switch for certain
+	placed  bool // its client has been on the map
 }
 
 // adopt takes over what an earlier run of the daemon left on a switch that this one sees for the first time: its session

@@ -49,13 +49,15 @@ type hostProbe struct {
 
 const maxProbeAge = 10 * time.Second // an answer that took longer tells nothing of the delay now
 
-// searchRound asks, at all switches, for the services and peers whose place nobody knows, and forgets who was not heard of.
+// searchRound asks, at all switches, for the services and peers whose place nobody knows, and for viewers of before where they should
+// be, and forgets who was not heard of.
 func (c *Controller) searchRound(now time.Time) {
 	c.seconds.Store(now.Unix())
 	c.expireRegistrations(c.present.at(now))
 	c.streams.Expire(c.present.at(now))
 	snap := c.topo.Load()
 	c.search(snap, c.settings().lost(snap), c.up(), now)
+	c.seekUnseen(snap, now)
 	c.missPeers(snap)
 	c.parted()
 }

@@ -49,6 +49,32 @@ func TestSessionRerouted(t *testing.T) {
 	})
 }
 
+// TestReroutedAfterRestart restarts the daemon under a viewer, of whom nothing comes up, and cuts the link that he uses: at once, so
+// that he has not been asked for yet, or later. He goes the other way round.
+func TestReroutedAfterRestart(t *testing.T) {
+	for _, later := range []time.Duration{0, 10 * time.Second} {
+		t.Run(later.String(), func(t *testing.T) {
+			var wires [3]*oftest.Wire
+			inLab(t, streamingRing(&wires), func(l *lab) {
+				c := l.watch("hv1")
+				l.servedBy(c, "hv1", "hb")
+				l.restart()
+				l.after(1100*time.Millisecond + later) // all links are known again
+				if _, seen := l.c.topo.Load().HostByIP(l.Host("hv1").IP); seen != (later > 0) {
+					l.t.Errorf("the viewer is on the map: %v", seen)
+				}
+				wires[0].SetUp(false)
+				l.after(2 * l.c.o.ProbeInterval) // he is asked for in one round, and looked at in the next
+				if n := l.logged("session rerouted"); n != 1 {
+					l.t.Errorf("rerouted %d times", n)
+				}
+				l.servedBy(c, "hv1", "hb")
+				l.whole()
+			})
+		})
+	}
+}
+
 // TestSessionCutOff cuts both ways to a session's peer, and mends the one it did not use: the session goes on there.
 func TestSessionCutOff(t *testing.T) {
 	var wires [3]*oftest.Wire

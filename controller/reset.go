@@ -263,7 +263,8 @@ type Change struct {
 }
 
 // Changes asks the policies in s what they would decide for every session that exists, the oldest first. Each that would
-// move leaves its room to those after it, and takes some where it goes. Nothing is changed.
+// move leaves its room to those after it, and takes some where it goes. Nothing is changed. Of a client whose place is unknown nobody
+// can tell.
 func (c *Controller) Changes(s Settings) []Change {
 	next := c.newSettings(s, c.settings().peers)
 	snap, live, now := c.topo.Load(), c.streams.Load(), time.Now()
@@ -282,6 +283,10 @@ func (c *Controller) Changes(s Settings) []Change {
 		if !ok || !placed || was.State == resetting.String() {
 			continue
 		}
+		dialed := was.DialedMAC
+		if h, ok := snap.HostByIP(was.Tuple.Service); ok && dialed == (ofproto.MAC{}) {
+			dialed = h.MAC // an earlier run decided for the CDN, and left no rule that tells
+		}
 		seats := 1
 		if was.State == parked.String() { // it has given its place back
 			seats = 0
@@ -291,7 +296,7 @@ func (c *Controller) Changes(s Settings) []Change {
 		rate := c.rated(svc.Name)
 		expect(view.Peers, rate)
 		choice := next.policyOf(svc.Name).Source(view, stream.Request{
-			Tuple: was.Tuple, Service: *svc, At: client.At, DialedMAC: was.DialedMAC,
+			Tuple: was.Tuple, Service: *svc, At: client.At, DialedMAC: dialed,
 			Publishes: was.Intent != nil && was.Intent.Publish || c.publishers.has(was.Client, now),
 		})
 		if p := choice.Peer; p != nil {

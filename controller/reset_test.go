@@ -12,6 +12,7 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
+	"github.com/ofctl-live/ofctl-live/policies/direct"
 )
 
 // TestLateSegment has a segment of a connection that was reset come up after the RST went out: it is the end of that
@@ -125,6 +126,41 @@ func TestChangesFitTheRoom(t *testing.T) {
 			l.t.Errorf("%v, want two to leave a peer of one place", list)
 		}
 	})
+}
+
+// TestChangesAfterRestart asks what would move once the daemon was restarted under a viewer, who plays on and of whom nothing comes up:
+// to the CDN he does, and by the policy that he was decided by he does not.
+func TestChangesAfterRestart(t *testing.T) {
+	for _, nearest := range []string{"hb", "hs"} {
+		t.Run(nearest, func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				delay := map[string]time.Duration{"hb": 50 * time.Millisecond, "hs": 50 * time.Millisecond}
+				delay[nearest] = 5 * time.Millisecond
+				l.AddSwitch("s1", oftest.Options{DPID: 1})
+				l.AddHost("hb", "10.0.0.1", "s1", 1, delay["hb"]).Listen(1935)
+				l.AddHost("hs", "10.0.0.2", "s1", 2, delay["hs"]).Listen(1935)
+				l.AddHost("hv1", "10.0.0.3", "s1", 3, 5*time.Millisecond)
+			}, func(l *lab) {
+				v := l.watch("hv1")
+				l.servedBy(v, "hv1", nearest)
+				l.restart()
+				l.settle()
+				l.servedBy(v, "hv1", nearest)
+				s := l.c.Settings()
+				if list := l.c.Changes(s); len(list) != 0 {
+					l.t.Errorf("by the same policy would move %+v", list)
+				}
+				s.Policy = direct.Policy{}
+				want := 0
+				if nearest == "hb" {
+					want = 1
+				}
+				if list := l.c.Changes(s); len(list) != want {
+					l.t.Errorf("to the CDN would move %+v, want %d", list, want)
+				}
+			})
+		})
+	}
 }
 
 // TestPublisherStays has a client publish to the CDN: it is not named as one that would move to a peer that takes no

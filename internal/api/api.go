@@ -8,7 +8,8 @@
 //	       /v1/config
 //	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one;
 //	       ?dry_run=true answers which sessions would move, ?migrate=true ends those so that they dial again,
-//	                             until the policy or the configuration changes once more
+//	                             until the policy or the configuration changes once more; not among them are sessions whose
+//	                             client's place is unknown, as it is in the first seconds after a restart
 //	PUT    /v1/peers/{name}      a Registration, renewed before its time is over; DELETE to leave
 //	GET    /v1/upstream          ?app=live&key=a&relay=NAME: where that relay should pull that stream from;
 //	       &than=ADDRESS:PORT&wait=5s  answers once the first is another than that, or after so long
