@@ -8,7 +8,7 @@ import (
 )
 
 // An installation is some rules sent together. The barrier that confirms them confirms all that were sent since the one before
-// it: those for one batch of the switch's messages have one barrier.
+// it: those for one batch of the switch's messages share theirs.
 type installation struct {
 	first   uint32 // xid of the first flow mod; one each, in order
 	barrier uint32 // xid of the barrier behind them; of those that are open, not known yet
@@ -35,10 +35,15 @@ func tell(w waiter, err error) {
 	}
 }
 
+// maxShared is how many installations share a barrier. The first packet of each waits until the switch has taken the rules of all, and
+// a switch that confirms nothing for long is given up, so a slow one must not have too many before it. Open vSwitch takes 50 messages
+// of a controller's in a turn: twice the two rules and the packet of eight connections, and their barrier.
+const maxShared = 8
+
 // doubtFor is how long a switch that refused a rule is asked whether it has those of sessions before their packets go.
 const doubtFor = time.Minute
 
-// share has the rules that are sent from here on wait for one barrier, until settle. on is the connection whose messages give
+// share has the rules that are sent from here on wait for barriers that they share, until settle. on is the connection whose messages give
 // rise to them; on another the switch has come back meanwhile.
 func (t *installer) share(on sender) {
 	t.mu.Lock()

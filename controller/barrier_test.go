@@ -104,6 +104,44 @@ func TestOneBarrier(t *testing.T) {
 	}))
 }
 
+// TestSlowSwitchAmongMany has hundreds dial in one read while their switch takes 20 rules a second. The first need not wait for the
+// last, and the switch, which does as it is told, is not given up.
+func TestSlowSwitchAmongMany(t *testing.T) {
+	const each = 50 * time.Millisecond
+	inLab(t, single, known(func(l *lab) {
+		sw := l.Switch("s1")
+		since, most := 0, 0
+		sw.Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+			switch m := m.(type) {
+			case *ofproto.FlowMod:
+				if flow.Cookie(m.Cookie).Kind() == flow.KindSession {
+					since++
+					most = max(most, since)
+					time.Sleep(each)
+				}
+			case *ofproto.BarrierRequest:
+				since = 0
+			}
+			return v
+		})
+		l.together(slices.Repeat([]string{"hv1", "hv2"}, 200)...)
+		l.after((2*maxShared + 2) * each)
+		if n := len(from(l.Host("hb"), l.Host("hv1"))) + len(from(l.Host("hb"), l.Host("hv2"))) - 2; n != maxShared {
+			l.t.Errorf("%d are at the peer once the switch has taken the rules of eight", n)
+		}
+		l.after(time.Minute)
+		if most != 2*maxShared {
+			l.t.Errorf("a barrier behind %d rules, want no more than %d", most, 2*maxShared)
+		}
+		if n := l.logged("switch down"); n != 0 {
+			l.t.Errorf("given up %d times", n)
+		}
+		sw.Intercept(nil)
+		l.after(10 * time.Second)
+		l.whole()
+	}))
+}
+
 // TestOneOfBatchRefused has a switch refuse, of several sessions' rules before one barrier, those of one. That one falls back to the
 // CDN, and the others are served by the peer.
 func TestOneOfBatchRefused(t *testing.T) {

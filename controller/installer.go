@@ -118,7 +118,7 @@ func newRules(n int) (list []*installed, rules []installed) {
 	return make([]*installed, 0, n), make([]installed, n)
 }
 
-// send writes rules, and a barrier where no batch is being handled. Under mu.
+// send writes rules, and a barrier where no batch is being handled or enough of it waits for one. Under mu.
 func (t *installer) send(rules []*installed, policy string, done waiter) error {
 	if t.loose {
 		t.fence()
@@ -137,7 +137,7 @@ func (t *installer) send(rules []*installed, policy string, done waiter) error {
 	}
 	t.fly(in)
 	t.metrics.flowMods.Add(float64(len(rules)))
-	if !t.sharing {
+	if !t.sharing || t.open >= maxShared {
 		t.fence()
 	}
 	return nil
