@@ -12,8 +12,8 @@ import (
 )
 
 // Nothing is dropped while the daemon and its switches keep up. Where they do not, what costs everybody is shared out by switch,
-// port and class: packets that go to all ports, or whose sender is new, questions that the controller answers itself, and new
-// connections to services. A port that exceeds its share is quenched on the switch: such packets are dropped there for a
+// port and class: packets that go to all ports, or whose sender is new, questions that the controller answers itself, new
+// connections to services, and what nobody asked for. A port that exceeds its share is quenched on the switch: such packets are dropped there for a
 // second, so that they take nothing from the channel that others need. What has a rule still passes, and who only asks for
 // one is not bounded.
 //
@@ -63,11 +63,12 @@ const (
 	classARP
 	classLLDP
 	classStream
+	classProbe
 	classes
 )
 
 // String is the class's name in logs and metric labels.
-func (c class) String() string { return [...]string{"other", "arp", "lldp", "stream"}[c] }
+func (c class) String() string { return [...]string{"other", "arp", "lldp", "stream", "probe"}[c] }
 
 // A share is so many packets a second, and so many at once.
 type share struct{ rate, burst float64 }
@@ -76,6 +77,7 @@ type share struct{ rate, burst float64 }
 var shares = [classes]share{
 	classOther: {500, 500}, classARP: {500, 500}, classLLDP: {100, 100},
 	classStream: {100, 4096}, // an audience behind one port may come all together
+	classProbe:  {100, 100},  // what nobody asked for; answers to probes are not counted
 }
 
 // whole is the share of all ports of a switch.
@@ -187,11 +189,25 @@ func (d *datapath) kind() (class, ofproto.Match) {
 // mayPass reports whether the packet in hand, which costs others, may be handled: nothing is strained, or its port is within
 // its share. Where not, its port is quenched. A packet is counted once, however often it is asked about.
 func (d *datapath) mayPass(now time.Time) bool {
+	c, m := d.kind()
+	return d.within(c, m, now)
+}
+
+// unheeded counts the packet in hand, with which nothing is done, like those of its port that may pass: it has come up as they do.
+func (d *datapath) unheeded() {
+	if svc, ok := d.dialled(); ok {
+		d.mayBegin(svc, d.now)
+		return
+	}
+	d.mayPass(d.now)
+}
+
+// within reports whether the packet in hand is within its port's share of a class, whose packets m matches.
+func (d *datapath) within(c class, m ofproto.Match, now time.Time) bool {
 	if !d.strained || d.packet.counted {
 		return true
 	}
 	d.packet.counted = true
-	c, m := d.kind()
 	a, v := &d.guard(d.packet.in.InPort).shares[c], granted
 	if !d.onLink() {
 		v = a.take(&d.whole.shares[c], shares[c], now)
@@ -239,7 +255,7 @@ func (d *datapath) mayPlace(k pair, now time.Time) bool {
 }
 
 // quenchPriority is just above the rules that send up packets of a class.
-var quenchPriority = [classes]uint16{flow.PriorityQuench, flow.PriorityQuenchARP, flow.PriorityQuenchLLDP, flow.PriorityQuenchNew}
+var quenchPriority = [classes]uint16{flow.PriorityQuench, flow.PriorityQuenchARP, flow.PriorityQuenchLLDP, flow.PriorityQuenchNew, flow.PriorityQuenchProbe}
 
 // anyPort labels what is dropped because a switch has used up its share: its ports may be thousands.
 const anyPort = "any"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/steer"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
@@ -47,8 +48,31 @@ var floods = []struct {
 	{"LLDP", classLLDP, func(l *lab, n int) []byte {
 		return packet.AppendLLDP(nil, packet.LLDP{DPID: 1, Port: 4, TTL: 15, Nonce: uint64(n)}, []byte("guessed"))
 	}},
+	{"from a probe's address", classOther, func(l *lab, n int) []byte {
+		return packet.AppendUDP(nil, packet.UDP{SrcMAC: probeMAC(uint32(n)), DstMAC: l.Host("hs").MAC, SrcIP: l.Host("hv1").IP, DstIP: cdnIP, SrcPort: 1, DstPort: 2})
+	}},
+	{"copies", classOther, func(l *lab, n int) []byte { return copied(l, n, 99) }},
+	{"copies to the service", classStream, func(l *lab, n int) []byte { return copied(l, n, 1935) }},
+	{"no Ethernet", classOther, func(*lab, int) []byte { return make([]byte, 9) }},
+	{"answers to no probe", classProbe, func(l *lab, n int) []byte { return answer(l, n, packet.ACK) }},
+	{"refusals of no probe", classProbe, func(l *lab, n int) []byte { return answer(l, n, packet.ACK|packet.RST) }},
 	{"SYNs", classStream, func(l *lab, n int) []byte { return segment(l, n, packet.SYN) }},
 	{"RSTs", classStream, func(l *lab, n int) []byte { return segment(l, n, packet.RST) }},
+}
+
+// copied is a copy of a connection's that is nobody's.
+func copied(l *lab, n int, port uint16) []byte {
+	h := l.Host("hv1")
+	return packet.AppendTCP(nil, packet.TCP{
+		SrcMAC: h.MAC, DstMAC: steer.CopyMAC, SrcIP: h.IP, DstIP: cdnIP, SrcPort: uint16(1024 + n%60000), DstPort: port, Seq: uint32(n), Flags: packet.ACK,
+	})
+}
+
+// answer seems to be a peer's to a probe that nobody sent.
+func answer(l *lab, n int, flags uint8) []byte {
+	return packet.AppendTCP(nil, packet.TCP{
+		SrcMAC: l.Host("hv1").MAC, DstMAC: l.Host("hs").MAC, SrcIP: peerIP, DstIP: cdnIP, SrcPort: 1935, DstPort: probePort, Ack: uint32(n), Flags: flags,
+	})
 }
 
 func segment(l *lab, n int, flags uint8) []byte {

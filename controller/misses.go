@@ -22,6 +22,7 @@ type peerProbe struct {
 	misses int
 	absent int // rounds in a row in which it was searched for in vain
 	open   bool
+	again  bool // the last SYN was sent once more, since what came was no answer to it
 }
 
 // of finds what is known of a peer. Under mu.
@@ -66,7 +67,7 @@ func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, heeded
 	default:
 		p.misses++
 	}
-	p.open, p.sent = true, seen
+	p.open, p.again, p.sent = true, false, seen
 	last = p.seq
 	p.seq += seqStep
 	return last, p.seq, p.misses, true
@@ -80,6 +81,18 @@ func (w *prober) unanswered(e endpoint) (seq uint32, open bool) {
 	if !ok || !p.open {
 		return 0, false
 	}
+	return p.seq, true
+}
+
+// once is unanswered, for the first time that it is asked of that SYN.
+func (w *prober) once(e endpoint) (seq uint32, open bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, ok := w.peers[e]
+	if !ok || !p.open || p.again {
+		return 0, false
+	}
+	p.again = true
 	return p.seq, true
 }
 

@@ -18,6 +18,7 @@ import (
 func (d *datapath) overheard() {
 	s, ok := d.c.sessions.Load(d.tuple())
 	if !ok {
+		d.unheeded() // of a session that is over, or nobody's
 		return
 	}
 	p := &d.packet.peek
@@ -26,6 +27,7 @@ func (d *datapath) overheard() {
 	s.heard = s.heard || genuine && p.TCPFlags&packet.SYN == 0
 	s.mu.Unlock()
 	if !genuine {
+		d.unheeded()
 		return
 	}
 	s.read(p.Seq, p.L4Payload)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
@@ -19,6 +20,7 @@ func (d *datapath) packetIn(frame []byte) error {
 		return d.complain(frame, err)
 	}
 	if packet.Peek(s.in.Data, &s.peek) == packet.ErrEthernet {
+		d.unheeded()
 		return nil // no addresses: nothing can be done with it, nor learnt from it
 	}
 	if s.peek.EtherType == packet.TypeLLDP {
@@ -26,9 +28,11 @@ func (d *datapath) packetIn(frame []byte) error {
 		return nil
 	}
 	if s.in.InPort >= ofproto.PortMax {
+		d.unheeded()
 		return nil // the switch's own stack; it has no place on the map
 	}
 	if _, ours := probeNumber(s.peek.Src); ours {
+		d.unheeded()
 		return nil // a probe that crossed a link which is not known yet: nobody is there who sent it
 	}
 	if s.peek.Dst == steer.CopyMAC {
@@ -49,19 +53,31 @@ func (d *datapath) packetIn(frame []byte) error {
 		if d.probeAnswer() {
 			return nil
 		}
-		now, dialled := d.c.settings(), endpoint{s.peek.DstIP, s.peek.DstPort}
-		if svc, ok := now.services[dialled]; ok {
+		if svc, ok := d.dialled(); ok {
 			return d.connection(snap, svc)
-		}
-		if p, ok := now.ownDial(dialled); ok {
-			svc := p.own()
-			return d.connection(snap, &svc)
 		}
 		if c, ok := d.wayBack(snap); ok {
 			return c.again(d, snap)
 		}
 	}
 	return d.forward(snap)
+}
+
+// dialled is the service that the packet in hand is for, or the peer that its client dials itself.
+func (d *datapath) dialled() (*stream.Service, bool) {
+	p, now := &d.packet.peek, d.c.settings()
+	if p.Proto != packet.ProtoTCP || p.EtherType != packet.TypeIPv4 || p.Fragment {
+		return nil, false
+	}
+	at := endpoint{p.DstIP, p.DstPort}
+	if svc, ok := now.services[at]; ok {
+		return svc, true
+	}
+	if own, ok := now.ownDial(at); ok {
+		svc := own.own()
+		return &svc, true
+	}
+	return nil, false
 }
 
 // learn takes from the packet where its sender is, and returns the snapshot to go on with; ok is false where its port has

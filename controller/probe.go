@@ -259,26 +259,27 @@ func (d *datapath) arpAnswer() bool {
 // probePeer sends a SYN to a peer's service. Its answer is caught on the peer's own switch before it could reach the
 // service it seems to be for.
 //
-// It is not due while the one before it may still be under way.
-func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Duration) {
+// It is not due while the one before it may still be under way. It returns the switch that it went through, nil where it was not
+// sent.
+func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Duration) (through *datapath) {
 	h, ok := snap.HostByIP(p.Address)
 	svc, served := c.anyService()
 	if !ok || !served {
-		return
+		return nil
 	}
 	sw, _ := snap.Switch(h.At.DPID)
 	d, up := c.datapath(h.At.DPID)
 	if !up {
-		return // its switch is away: nothing is known, and nothing is concluded
+		return nil // its switch is away: nothing is known, and nothing is concluded
 	}
 	if sw == nil || !sw.Ports[h.At.Port].Up {
 		c.peerIs(p, &health{why: "its port is down"})
-		return
+		return nil
 	}
 	wait := c.probes.patience(p.Address, c.o.ProbeInterval)
 	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, c.present.now(), underWay, d.echo.heeded())
 	if !due {
-		return
+		return nil
 	}
 	if misses >= probeMisses {
 		c.peerIs(p, &health{why: "no answer to probes"})
@@ -289,8 +290,15 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 	}
 	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
 	if p.health.Load().ok {
-		d.ping(time.Now()) // its answer tells that the switch has sent out the SYN
 		time.AfterFunc(wait, func() { c.probeAgain(p, wait) })
+	}
+	return d
+}
+
+// probeAlone is probePeer of one that was well, between the rounds: what its switch answers then tells that it has sent out the SYN.
+func (c *Controller) probeAlone(p *peer, underWay time.Duration) {
+	if d := c.probePeer(c.topo.Load(), p, underWay); d != nil && p.health.Load().ok {
+		d.ping(time.Now())
 	}
 }
 
@@ -303,7 +311,7 @@ func (c *Controller) probeAgain(p *peer, wait time.Duration) {
 	}
 	_, open := c.probes.unanswered(p.endpoint())
 	if now := c.settings().peers.at[p.endpoint()]; open && now != nil {
-		c.probePeer(c.topo.Load(), now, wait)
+		c.probeAlone(now, wait)
 	}
 }
 
@@ -344,17 +352,20 @@ func (d *datapath) probeAnswer() bool {
 	case rst && heard:
 		d.c.peerIs(relay, &health{why: "nobody listens on its port"})
 		return true
-	case rst || !heard && !d.mayPass(d.now):
+	case !heard && !d.within(classProbe, steer.Probe(relay.Peer, svc, probePort).Match, d.now), rst:
 		return true
 	}
 	snap := d.c.topo.Load()
 	h, ok := snap.HostByIP(relay.Address)
+	if !heard && (!ok || h.At != topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}) {
+		return true // whoever says so, it is not the peer
+	}
 	if ok {
 		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: p.Ack, Flags: packet.RST}))
 	}
 	if heard {
 		d.c.peerIs(relay, &health{ok: true})
-	} else if seq, open := d.c.probes.unanswered(from); ok && open { // half a connection, of an earlier run maybe, has swallowed it
+	} else if seq, open := d.c.probes.once(from); open { // half a connection, of an earlier run maybe, has swallowed it
 		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
 	}
 	return true

@@ -105,3 +105,82 @@ func TestHalfProbed(t *testing.T) {
 		l.servedBy(one, "hv1", "hb")
 	})
 }
+
+// TestOddAnswers has a peer answer each SYN by an acknowledgement of its own mind, or another host seem to be the peer and send
+// such: neither keeps the controller busy, nor has it send the peer anything.
+func TestOddAnswers(t *testing.T) {
+	t.Run("the peer's", func(t *testing.T) {
+		inLab(t, single, func(l *lab) {
+			hb, got := l.Host("hb"), 0
+			hb.SetSilent(true)
+			for range 20_000 {
+				l.after(time.Millisecond)
+				for _, f := range hb.Frames() {
+					var p packet.Peeked
+					if packet.Peek(f, &p) != nil || p.DstPort != 1935 {
+						continue
+					}
+					got++
+					if p.TCPFlags == packet.SYN {
+						hb.Send(packet.AppendTCP(nil, packet.TCP{
+							SrcMAC: hb.MAC, DstMAC: p.Src, SrcIP: hb.IP, DstIP: p.SrcIP, SrcPort: 1935, DstPort: p.SrcPort,
+							Seq: 77, Ack: 12345, Flags: packet.ACK, Window: 100,
+						}))
+					}
+				}
+			}
+			if most := 10 * int(20*time.Second/l.c.o.ProbeInterval); got == 0 || got > most {
+				l.t.Errorf("%d segments to the peer, want at most %d", got, most)
+			}
+		})
+	})
+	t.Run("another's", func(t *testing.T) {
+		inLab(t, single, func(l *lab) {
+			hb := l.Host("hb")
+			l.after(time.Second)
+			saw := func() (n int) {
+				for _, f := range hb.Frames() {
+					var p packet.Peeked
+					if packet.Peek(f, &p) == nil && p.SrcPort == probePort {
+						n++
+					}
+				}
+				return n
+			}
+			saw()
+			for n := range 4000 {
+				l.Host("hv1").Send(answer(l, n, packet.ACK))
+				l.after(time.Millisecond)
+			}
+			if n, most := saw(), 2*int(4*time.Second/l.c.o.ProbeInterval)+2; n > most {
+				l.t.Errorf("%d segments to the peer, want at most %d", n, most)
+			}
+		})
+	})
+}
+
+// TestManyPeersOneSwitch has answers come late for a moment, now and then, at a switch with many peers: the round trip is known to
+// be less.
+func TestManyPeersOneSwitch(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		for i := range 10 {
+			h := l.AddHost(fmt.Sprint("p", i), fmt.Sprint("10.0.1.", i+1), "s1", ofproto.Port(20+i), 10*time.Millisecond)
+			h.Listen(1935)
+			l.o.Peers = append(l.o.Peers, stream.Peer{Name: h.Name, Address: h.IP, Port: 1935})
+		}
+	}, func(l *lab) {
+		l.after(20 * time.Second)
+		d, _ := l.c.datapath(1)
+		var worst time.Duration
+		for range 200 {
+			l.atOnce(func() { l.after(50 * time.Millisecond) })
+			l.after(time.Millisecond)
+			worst = max(worst, d.echo.roundTrip())
+			l.after(2013 * time.Millisecond)
+		}
+		if worst > 5*time.Millisecond {
+			l.t.Errorf("round trip %v", worst)
+		}
+	})
+}

@@ -90,7 +90,7 @@ func (c *Controller) Register(r Registration, now time.Time) error {
 			c.search(snap, []ofproto.IPv4{r.Address}, c.up(), now)
 		}
 		if p := c.settings().peers.byName[r.Name]; p != nil { // else it has left meanwhile
-			c.probePeer(snap, p, c.o.ProbeInterval/2)
+			c.probeAlone(p, c.o.ProbeInterval/2)
 		}
 	}
 	return nil
