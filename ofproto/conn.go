@@ -17,15 +17,17 @@ type ConnOptions struct {
 	ReadBuffer   int              // bytes; default and minimum 128 KiB, so that a whole message always fits
 	FirstRead    int              // bytes of the read buffer at first; reads that fill it make it grow; default: all of ReadBuffer
 	MaxPending   int              // bytes that may wait for a receiver that does not read; default 64 MiB
-	WriteTimeout time.Duration    // for each 16 KiB that the transport takes; 0 for none
+	WriteTimeout time.Duration    // for each 8 KiB that the transport takes; 0 for none
 	Now          func() time.Time // the clock that WriteTimeout counts from; needed with it
 }
 
 const (
 	minReadBuffer     = 128 << 10
 	defaultMaxPending = 64 << 20
-	maxWrite          = 16 << 10 // bytes in one write, each with a deadline of its own: who takes some all the time is not cut off
-	maxSpare          = 1 << 20  // bytes of a buffer that is kept; what a rush needed is given back
+	// maxWrite is the bytes in one write, each with a deadline of its own: who takes some all the time is not cut off, be it twenty
+	// deletions a second, which are 1440 bytes.
+	maxWrite = 8 << 10
+	maxSpare = 1 << 20 // bytes of a buffer that is kept; what a rush needed is given back
 )
 
 // A Conn frames OpenFlow messages on a byte stream. One goroutine may read while any number write, flush and close. Only
