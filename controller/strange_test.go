@@ -2,6 +2,7 @@ package controller
 
 import (
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
@@ -28,10 +29,11 @@ func viewing(viewer int, source ofproto.IPv4) ofproto.FlowStat {
 func TestStrangeSources(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		first := 0
+		source := func(i int) ofproto.IPv4 { return ofproto.IPv4{192, byte(i >> 16), byte(i >> 8), byte(i)} }
 		tell := func(id ofproto.DPID, sessions int) {
 			have := make([]ofproto.FlowStat, sessions)
 			for i := range have {
-				have[i] = viewing(first, ofproto.IPv4{192, byte(first >> 16), byte(first >> 8), byte(first)})
+				have[i] = viewing(first, source(first))
 				first++
 			}
 			d := l.c.newDatapath(nil, &ofproto.FeaturesReply{DatapathID: id}, l.c.log)
@@ -61,6 +63,12 @@ func TestStrangeSources(t *testing.T) {
 		}
 		if n := l.c.sessions.Len(); n != sessions+10 {
 			l.t.Errorf("%d sessions are known, want all %d", n, sessions+10)
+		}
+		s := l.c.Settings()
+		s.Peers = []stream.Peer{{Name: "late", Address: source(first - 1), Port: 1935}}
+		l.c.Set(s)
+		if !slices.ContainsFunc(l.c.Sessions(), func(s SessionState) bool { return s.Source.Name == "late" }) {
+			l.t.Error("the session of one for whom there was no room is not said to be of the peer that is there now")
 		}
 	})
 }
