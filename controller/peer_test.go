@@ -240,11 +240,17 @@ func TestChannelSlows(t *testing.T) {
 					l.after(30 * time.Second)
 					l.slower.Store(int64(slower))
 					l.Host("hb").SetSilent(dies)
-					l.after(time.Minute)
-					want := 0
+					want, within := 0, time.Minute
 					if dies {
 						want = 1
+						// The first SYN is a round's; each miss takes as long as the channel, and a wait.
+						within = l.c.o.ProbeInterval + probeMisses*(2*slower+2*patience) + time.Second
 					}
+					l.after(within)
+					if n := l.logged("peer is unwell"); n != want {
+						l.t.Errorf("unwell %d times after %v", n, within)
+					}
+					l.after(time.Minute)
 					if n := l.logged("peer is unwell"); n != want || (one.State() == oftest.Reset) != dies {
 						l.t.Errorf("unwell %d times, viewer %v", n, one.State())
 					}

@@ -259,8 +259,8 @@ func (d *datapath) arpAnswer() bool {
 // probePeer sends a SYN to a peer's service. Its answer is caught on the peer's own switch before it could reach the
 // service it seems to be for.
 //
-// It is not due while the one before it may still be under way. It returns the switch that it went through, nil where it was not
-// sent.
+// It is not due while the one before it may still be under way, or has not been sent out yet. It returns the switch that it
+// went through, nil where it was not sent.
 func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Duration) (through *datapath) {
 	h, ok := snap.HostByIP(p.Address)
 	svc, served := c.anyService()
@@ -290,7 +290,7 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 	}
 	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
 	if p.health.Load().ok {
-		time.AfterFunc(wait, func() { c.probeAgain(p, wait) })
+		time.AfterFunc(wait, func() { c.probeAgain(p, seq, wait) })
 	}
 	return d
 }
@@ -302,16 +302,24 @@ func (c *Controller) probeAlone(p *peer, underWay time.Duration) {
 	}
 }
 
-// probeAgain probes a peer that has not answered the last probe.
-func (c *Controller) probeAgain(p *peer, wait time.Duration) {
+// probeAgain probes a peer that has not answered the last probe, which has that number: as soon as that is due.
+func (c *Controller) probeAgain(p *peer, seq uint32, wait time.Duration) {
 	select {
 	case <-c.over:
 		return
 	default:
 	}
-	_, open := c.probes.unanswered(p.endpoint())
-	if now := c.settings().peers.at[p.endpoint()]; open && now != nil {
-		c.probeAlone(now, wait)
+	unanswered := func() bool {
+		last, open := c.probes.unanswered(p.endpoint())
+		return open && last == seq
+	}
+	now := c.settings().peers.at[p.endpoint()]
+	if now == nil || !unanswered() {
+		return
+	}
+	c.probeAlone(now, wait)
+	if unanswered() && now.health.Load().ok { // its switch is late, or away
+		time.AfterFunc(wait, func() { c.probeAgain(p, seq, wait) })
 	}
 }
 
