@@ -47,6 +47,7 @@ type installer struct {
 type installed struct {
 	rule        flow.Rule
 	sent, acked bool
+	over        bool   // the switch may have had another of its key when it was sent
 	seen        uint32 // the last round in which the switch had it as it should be
 	ackedAt     moment
 	next        *installed // of wishes
@@ -79,11 +80,12 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 			continue
 		}
 		renewed = renewed || have != nil && have.sent && !have.acked
+		over := have != nil && (have.sent || have.over)
 		if send == nil {
 			send, fresh = newRules(len(rules) - i)
 		}
 		have, fresh = &fresh[0], fresh[1:]
-		have.rule = *r
+		have.rule, have.over = *r, over
 		t.rules.set(number, have, first)
 		send = append(send, have)
 	}
@@ -172,8 +174,8 @@ func (t *installer) drop(match func(flow.Rule) bool) {
 	t.remove(keys)
 }
 
-// rejected handles an error that names a flow mod of ours: the wish is given up, and whoever waits is told why. It answers
-// false where the xid is nobody's.
+// rejected handles an error that names a flow mod of ours: the wish is given up, and so is what the switch still has in its place;
+// whoever waits is told why. It answers false where the xid is nobody's.
 func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -185,6 +187,10 @@ func (t *installer) rejected(xid uint32, why error) (flow.Rule, bool) {
 			t.doubted = time.Now().Add(doubtFor)
 			if k := r.rule.Key(); t.rules.get(k) == r && !indispensable(r.rule.Cookie.Kind()) {
 				t.rules.remove(k)
+				if r.over && t.out != nil {
+					t.deleteRules([]flow.Key{k})
+					t.out.kick()
+				}
 			}
 			if in.err == nil {
 				in.err = fmt.Errorf("datapath %v: %w", t.dpid, why)

@@ -8,6 +8,7 @@ import (
 	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/steer"
+	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
@@ -81,6 +82,35 @@ func TestForgedAfterRestart(t *testing.T) {
 		l.after(time.Second)
 		if l.logged("session publishes") != 1 {
 			l.t.Error("what he says himself is not read")
+		}
+	})
+}
+
+// TestPlainRefused has a switch refuse the rule that ends the copies of what a viewer says. The one that copies does not stay in its
+// place, wished for by nobody: it goes, and the next packet brings the right one.
+func TestPlainRefused(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		c := l.watch("hv1")
+		l.Switch("s1").Intercept(oftest.RefuseFlowMods(oftest.TableFull, func(m *ofproto.FlowMod) bool {
+			return flow.Cookie(m.Cookie).Kind() == flow.KindSession && m.Command == ofproto.FlowAdd
+		}))
+		c.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+		l.after(time.Second)
+		l.Switch("s1").Intercept(nil)
+		if n := l.metric("ofctl_flow_errors_total"); n == 0 {
+			l.t.Fatal("nothing was refused")
+		}
+		up := l.metric("ofctl_packet_ins_total")
+		for range 200 {
+			c.Write([]byte("more"))
+			l.after(50 * time.Millisecond)
+		}
+		if n := l.metric("ofctl_packet_ins_total") - up; n > 50 { // probes and links take some
+			l.t.Errorf("%v packets came up while the viewer sent 200", n)
+		}
+		l.whole()
+		if got := len(l.atPeer("hv1").Read()); got != 818 {
+			l.t.Errorf("%d bytes came to the peer, want 818", got)
 		}
 	})
 }

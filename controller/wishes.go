@@ -99,6 +99,8 @@ func (t *installer) compare(have []ofproto.FlowStat) (missing []*installed, surp
 			surplus = append(surplus, k)
 		case w != nil && t.asked(w.rule).Same(r):
 			w.seen = t.round
+		case w != nil:
+			w.over = true
 		}
 	}
 	for r := range t.rules.all {
