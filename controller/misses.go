@@ -107,6 +107,27 @@ func (w *prober) patience(ip ofproto.IPv4, most time.Duration) time.Duration {
 	return min(max(patientTrips*trip, patience), most)
 }
 
+// probeAgain probes a peer that has not answered the last probe, which has that number: as soon as that is due.
+func (c *Controller) probeAgain(p *peer, seq uint32, wait time.Duration) {
+	select {
+	case <-c.over:
+		return
+	default:
+	}
+	unanswered := func() bool {
+		last, open := c.probes.unanswered(p.endpoint())
+		return open && last == seq
+	}
+	now := c.settings().peers.at[p.endpoint()]
+	if now == nil || !unanswered() {
+		return
+	}
+	c.probeAlone(now, wait)
+	if unanswered() && now.health.Load().ok { // its switch is late, or away
+		time.AfterFunc(wait, func() { c.probeAgain(p, seq, wait) })
+	}
+}
+
 // heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it.
 func (w *prober) heard(e endpoint, ack uint32) bool {
 	w.mu.Lock()

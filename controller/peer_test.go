@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/flow"
-	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
@@ -159,123 +158,6 @@ func TestFarPeerHangs(t *testing.T) {
 		l.after(l.c.o.ProbeInterval)
 		if n := l.logged("peer is unwell"); n != 1 {
 			l.t.Errorf("unwell %d times after %v", n, 3*at+l.c.o.ProbeInterval)
-		}
-	})
-}
-
-// TestSwitchBehind has a peer's switch say much, and come to nothing of what it is told for a while: a SYN that it has not sent out
-// says nothing of the peer. Once it has caught up, a peer that is dead is found out.
-func TestSwitchBehind(t *testing.T) {
-	inLab(t, single, func(l *lab) {
-		one := l.watch("hv1")
-		stall := make(chan time.Duration, 1)
-		l.Switch("s1").Intercept(func(int, uint32, ofproto.Message) (v oftest.Verdict) {
-			select {
-			case d := <-stall:
-				time.Sleep(d)
-			default:
-			}
-			return v
-		})
-		hv2 := l.Host("hv2")
-		for range 5 {
-			stall <- l.c.o.ProbeInterval + 100*time.Millisecond
-			for range 130 { // in most of them it is as quick as ever
-				hv2.Send(packet.AppendARP(nil, packet.ARP{Op: packet.ARPRequest, SenderMAC: hv2.MAC, SenderIP: hv2.IP, TargetIP: cdnIP}))
-				l.after(100 * time.Millisecond)
-			}
-		}
-		if n := l.logged("peer is unwell"); n != 0 || l.metric("ofctl_session_resets_total") != 0 {
-			l.t.Errorf("unwell %d times", n)
-		}
-		l.servedBy(one, "hv1", "hb")
-		l.after(5 * l.c.o.ProbeInterval) // until its answers are known to take no time
-		l.Host("hb").SetSilent(true)
-		l.after(2 * l.c.o.ProbeInterval)
-		if n := l.logged("peer is unwell"); n != 1 {
-			l.t.Errorf("unwell %d times when it is dead", n)
-		}
-	})
-}
-
-// TestSlowChannel has the control channel take longer than the time between two probes: a peer is well, and found out once it is dead.
-func TestSlowChannel(t *testing.T) {
-	for _, tt := range []struct{ probe, oneWay time.Duration }{
-		{500 * time.Millisecond, 200 * time.Millisecond},
-		{500 * time.Millisecond, 300 * time.Millisecond},
-		{500 * time.Millisecond, time.Second},
-		{2 * time.Second, 1100 * time.Millisecond},
-	} {
-		t.Run(fmt.Sprint(tt.probe, 2*tt.oneWay), func(t *testing.T) {
-			inLab(t, func(l *lab) {
-				single(l)
-				l.latency = []time.Duration{tt.oneWay}
-				l.o.ProbeInterval = tt.probe
-			}, func(l *lab) {
-				l.after(20 * time.Second)
-				v := l.Host("hv1").Dial(cdnIP, 1935)
-				l.after(30 * time.Second)
-				l.servedBy(v, "hv1", "hb")
-				if n := l.logged("peer is unwell"); n != 0 {
-					l.t.Errorf("unwell %d times before it is dead", n)
-				}
-				l.Host("hb").SetSilent(true)
-				l.after(probeMisses*(tt.probe+2*tt.oneWay+patience) + 10*time.Second) // and until the viewer is reset
-				if n := l.logged("peer is unwell"); n != 1 || v.State() != oftest.Reset {
-					l.t.Errorf("unwell %d times when it is dead, viewer %v", n, v.State())
-				}
-			})
-		})
-	}
-}
-
-// TestChannelSlows has the control channel take longer from one moment on. A peer that is there stays well, and one that died at that
-// moment is found out.
-func TestChannelSlows(t *testing.T) {
-	for _, slower := range []time.Duration{100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, 3 * time.Second} {
-		for _, dies := range []bool{false, true} {
-			t.Run(fmt.Sprint(slower, dies), func(t *testing.T) {
-				inLab(t, func(l *lab) { single(l); l.latency = []time.Duration{5 * time.Millisecond} }, func(l *lab) {
-					one := l.watch("hv1")
-					l.after(30 * time.Second)
-					l.slower.Store(int64(slower))
-					l.Host("hb").SetSilent(dies)
-					want, within := 0, time.Minute
-					if dies {
-						want = 1
-						// The first SYN is a round's; each miss takes as long as the channel, and a wait.
-						within = l.c.o.ProbeInterval + probeMisses*(2*slower+2*patience) + time.Second
-					}
-					l.after(within)
-					if n := l.logged("peer is unwell"); n != want {
-						l.t.Errorf("unwell %d times after %v", n, within)
-					}
-					l.after(time.Minute)
-					if n := l.logged("peer is unwell"); n != want || (one.State() == oftest.Reset) != dies {
-						l.t.Errorf("unwell %d times, viewer %v", n, one.State())
-					}
-				})
-			})
-		}
-	}
-}
-
-// TestPeerBackWithItsSwitch has a dead peer be there again as its switch comes back: it is asked at once, and not only once the switch
-// has answered for the last SYN.
-func TestPeerBackWithItsSwitch(t *testing.T) {
-	inLab(t, single, func(l *lab) {
-		l.Host("hb").SetSilent(true)
-		l.after(20 * time.Second)
-		w := &l.c.probes
-		w.mu.Lock()
-		sent := w.of(endpoint{peerIP, 1935}).sent
-		w.mu.Unlock()
-		l.after(l.c.o.ProbeInterval*3/4 - l.c.present.now().Sub(sent)) // between two rounds, and the last SYN is not under way
-		l.Host("hb").SetSilent(false)
-		l.Switch("s1").Disconnect()
-		l.after(l.c.o.ProbeInterval / 8)
-		if !l.c.Peers()[0].Healthy {
-			l.t.Error("it is not known to be well")
 		}
 	})
 }

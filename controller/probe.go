@@ -302,27 +302,6 @@ func (c *Controller) probeAlone(p *peer, underWay time.Duration) {
 	}
 }
 
-// probeAgain probes a peer that has not answered the last probe, which has that number: as soon as that is due.
-func (c *Controller) probeAgain(p *peer, seq uint32, wait time.Duration) {
-	select {
-	case <-c.over:
-		return
-	default:
-	}
-	unanswered := func() bool {
-		last, open := c.probes.unanswered(p.endpoint())
-		return open && last == seq
-	}
-	now := c.settings().peers.at[p.endpoint()]
-	if now == nil || !unanswered() {
-		return
-	}
-	c.probeAlone(now, wait)
-	if unanswered() && now.health.Load().ok { // its switch is late, or away
-		time.AfterFunc(wait, func() { c.probeAgain(p, seq, wait) })
-	}
-}
-
 // anyService is the service that peers are probed in the name of. They stand in for all of them.
 func (c *Controller) anyService() (stream.Service, bool) {
 	services := c.settings().Services
