@@ -84,17 +84,19 @@ func (d *datapath) tuple() stream.Tuple {
 }
 
 // wayBack finds the session that the packet in hand is the way back of, where its source answers in another's place. The
-// switch has lost its rules; forwarded as it is, the packet would show the client an address that it never dialled.
-func (d *datapath) wayBack(snap *topo.Snapshot) (found *session, ok bool) {
+// switch has lost its rules; forwarded as it is, the packet would show the client an address that it never dialled. It may pass where
+// that costs no more than its port's share.
+func (d *datapath) wayBack(snap *topo.Snapshot) (found *session, mayPass bool) {
 	p, now := &d.packet.peek, d.c.settings()
 	if _, ok := now.peers.at[endpoint{p.SrcIP, p.SrcPort}]; !ok {
-		return nil, false
+		return nil, true
 	}
 	of := func(client ofproto.IPv4, e endpoint) bool {
 		t := stream.Tuple{Client: client, ClientPort: p.DstPort, Service: e.address, ServicePort: e.port}
-		found, ok = d.c.sessions.Load(t)
-		ok = ok && found.servedFrom(p.SrcIP, p.SrcPort)
-		return ok
+		if s, ok := d.c.sessions.Load(t); ok && s.servedFrom(p.SrcIP, p.SrcPort) {
+			found = s
+		}
+		return found != nil
 	}
 	for e := range now.services {
 		if of(p.DstIP, e) {
@@ -110,14 +112,17 @@ func (d *datapath) wayBack(snap *topo.Snapshot) (found *session, ok bool) {
 		if h, known := snap.HostByIP(p.SrcIP); !known || h.At != (topo.Point{DPID: d.dpid, Port: d.packet.in.InPort}) {
 			continue // nor would its neighbours be here
 		}
+		if !d.mayPass(d.now) { // there may be very many
+			return nil, false
+		}
 		snap.Hosts(func(h *topo.Host) bool {
 			return h.At.DPID != d.dpid || h.At.Port != d.packet.in.InPort || !of(h.IP, e)
 		})
-		if ok {
+		if found != nil {
 			return found, true
 		}
 	}
-	return nil, false
+	return nil, true
 }
 
 // taken lists the sources to which the same port of the same client leads already: in the name of other services, or because
@@ -167,6 +172,7 @@ func (d *datapath) handsOff(snap *topo.Snapshot, relay *peer) error {
 	hop := topo.Hop{DPID: d.dpid, In: d.packet.in.InPort, Out: out}
 	rule := steer.HandsOff(relay.Address, relay.DSCP, d.tuple(), hop, d.c.idleSeconds())
 	d.table.install([]flow.Rule{rule}, "", nil)
+	d.table.sealed() // what follows need not come up
 	return d.send(d.packet.output(out))
 }
 

@@ -46,6 +46,7 @@ type datapath struct {
 	pairMu     sync.Mutex // pairs are also placed by the goroutines of other switches on a path
 	pairs      map[pair]placedPair
 	noPairs    time.Time // until when the switch is taken to have no room for one more
+	roomMade   int       // by pairs until then, for rules that were refused and of which it has not told yet
 	pairsAsked time.Time // when it was last asked what they have carried
 
 	packet scratch // of the reading goroutine, as what follows

@@ -137,3 +137,44 @@ func TestCrowded(t *testing.T) {
 		}
 	})
 }
+
+// TestRoomAsNeeded has a crowd dial where a switch is full of rules of pairs: no more of those make room than the crowd has rules, and
+// some; whatever the switch had been sent when it first said so.
+func TestRoomAsNeeded(t *testing.T) {
+	const hosts, viewers = 30, 20
+	inLab(t, func(l *lab) {
+		singleWith(l, oftest.Options{TableSize: 500})
+		for i := range hosts {
+			l.AddHost(fmt.Sprint("x", i), fmt.Sprint("10.0.2.", i+1), "s1", ofproto.Port(30+i), time.Millisecond)
+		}
+	}, func(l *lab) {
+		l.watch("hv1")
+		for i := range hosts {
+			l.Host(fmt.Sprint("x", i)).ARP(ofproto.IPv4{10, 0, 0, 1})
+		}
+		l.after(2 * time.Second)
+		for i := range hosts {
+			for j := range hosts {
+				if a, b := l.Host(fmt.Sprint("x", i)), l.Host(fmt.Sprint("x", j)); i != j {
+					a.SendTCP(packet.TCP{DstMAC: b.MAC, DstIP: b.IP, SrcPort: 5, DstPort: 6, Flags: packet.ACK})
+				}
+			}
+			l.after(20 * time.Millisecond)
+		}
+		l.after(5 * time.Second)
+		pairs, sessions := len(l.rules("s1", flow.KindPair)), len(l.rules("s1", flow.KindSession))
+		l.atOnce(func() {
+			for range viewers {
+				l.Host("hv1").Dial(cdnIP, 1935)
+			}
+			l.after(20 * time.Millisecond)
+		})
+		l.after(500 * time.Millisecond)
+		if n := len(l.rules("s1", flow.KindSession)) - sessions; n != 2*viewers {
+			l.t.Errorf("%d rules of sessions, want %d", n, 2*viewers)
+		}
+		if n := pairs - len(l.rules("s1", flow.KindPair)); n < 2*viewers || n > 2*viewers+2*evicted {
+			l.t.Errorf("%d of %d pairs made room for %d rules", n, pairs, 2*viewers)
+		}
+	})
+}

@@ -92,7 +92,7 @@ func (s *session) lastWord(d *datapath) {
 		s.mu.Unlock()
 		return
 	}
-	s.hearing, s.resumes, s.copying = false, false, false
+	s.hearing, s.resumes, s.copying, s.reading = false, false, false, nil
 	s.mu.Unlock()
 	rules := plan.Steps[len(plan.Steps)-1].Rules
 	there := rules[len(rules)-1]

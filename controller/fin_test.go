@@ -289,3 +289,23 @@ func TestFinBehindRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestLastWordReads has a client be overheard in the midst of what it wants, and close: nothing of that is kept.
+func TestLastWordReads(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		v := l.watch("hv1")
+		v.Write(publishing(l.t)[:100])
+		l.after(time.Second)
+		all := l.c.sessionsWhere(func(s *session) bool { return s.reading != nil })
+		if len(all) != 1 {
+			l.t.Fatalf("%d are being read", len(all))
+		}
+		v.CloseWrite()
+		l.after(time.Second)
+		all[0].mu.Lock()
+		defer all[0].mu.Unlock()
+		if all[0].hearing || all[0].reading != nil {
+			l.t.Error("what was read is kept")
+		}
+	})
+}

@@ -101,12 +101,15 @@ func (s *peerSet) formerRoom() int {
 
 // parted has those who have left and serve nobody any more be forgotten by the switches, which catch answers to probes no longer.
 // What is known of them is of the past.
-func (c *Controller) parted() {
+func (c *Controller) parted(former []*peer) {
 	svc, ok := c.anyService()
 	if !ok {
 		return
 	}
-	for _, p := range c.settings().peers.former {
+	for _, p := range former {
+		if c.settings().peers.byService[p.endpoint()] != nil { // it has just come back
+			continue
+		}
 		if p.viewers.Load() > 0 || p.health.Swap(unprobed) == unprobed {
 			continue
 		}

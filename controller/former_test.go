@@ -279,3 +279,20 @@ func TestRenamedPublished(t *testing.T) {
 		}
 	})
 }
+
+// TestBackAsItParts has a peer come back while those who have left are gone through: it stands as it did.
+func TestBackAsItParts(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		s := l.c.Settings()
+		gone := s
+		gone.Peers = nil
+		l.c.Set(gone)
+		former := l.c.settings().peers.former
+		l.c.Set(s)
+		l.after(5 * time.Second)
+		l.c.parted(former)
+		if p := l.c.Peers()[0]; !p.Healthy {
+			l.t.Errorf("it is not well: %s", p.Why)
+		}
+	})
+}

@@ -430,3 +430,22 @@ func TestManyPorts(t *testing.T) {
 		}
 	})
 }
+
+// TestFloodOfWaysBack has a peer send what might be the way back of a session of any host behind its port: where that is too much, it
+// is held to its share.
+func TestFloodOfWaysBack(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		hb, hs := l.Host("hb"), l.Host("hs")
+		l.atOnce(func() { // before there is a rule
+			for n := range 2000 {
+				l.Switch("s1").Receive(1, packet.AppendTCP(nil, packet.TCP{
+					SrcMAC: hb.MAC, DstMAC: hs.MAC, SrcIP: hb.IP, DstIP: hs.IP, SrcPort: 1935, DstPort: uint16(2000 + n), Flags: packet.ACK,
+				}))
+			}
+		})
+		l.after(time.Second)
+		if n := l.dropped(1, classOther); n == 0 {
+			l.t.Error("nothing is dropped")
+		}
+	})
+}

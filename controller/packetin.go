@@ -56,7 +56,10 @@ func (d *datapath) packetIn(frame []byte) error {
 		if svc, ok := d.dialled(); ok {
 			return d.connection(snap, svc)
 		}
-		if c, ok := d.wayBack(snap); ok {
+		switch c, ok := d.wayBack(snap); {
+		case !ok:
+			return nil
+		case c != nil:
 			return c.again(d, snap)
 		}
 	}

@@ -59,7 +59,7 @@ func (c *Controller) searchRound(now time.Time) {
 	c.search(snap, c.settings().lost(snap), c.up(), now)
 	c.seekUnseen(snap, now)
 	c.missPeers(snap)
-	c.parted()
+	c.parted(c.settings().peers.former)
 }
 
 // probe asks at the switches whose turn it is for the services and peers there: how far they are, and of peers whether they serve.
@@ -285,7 +285,8 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 		c.peerIs(p, &health{why: "no answer to probes"})
 	}
 	d.table.install([]flow.Rule{steer.Probe(p.Peer, svc, probePort)}, "", nil)
-	if misses > 0 { // an answer that was lost left the peer with half a connection, which would swallow the next SYN
+	d.table.sealed() // the answer must not be there before the rule
+	if misses > 0 {  // an answer that was lost left the peer with half a connection, which would swallow the next SYN
 		d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: last + 1, Flags: packet.RST}))
 	}
 	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))

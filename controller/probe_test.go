@@ -2,9 +2,12 @@ package controller
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -181,6 +184,39 @@ func TestManyPeersOneSwitch(t *testing.T) {
 		}
 		if worst > 5*time.Millisecond {
 			l.t.Errorf("round trip %v", worst)
+		}
+	})
+}
+
+// TestBehindTheirRules has a peer be found and probed, and dial the service: what is sent out goes behind the rule for what comes of it,
+// and behind a barrier.
+func TestBehindTheirRules(t *testing.T) {
+	var mu sync.Mutex
+	var sent map[flow.Kind][]ofproto.Type // from the first rule of a kind on
+	inLab(t, func(l *lab) {
+		single(l)
+		sent = make(map[flow.Kind][]ofproto.Type)
+		l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, k := range []flow.Kind{flow.KindProbe, flow.KindHandsOff} {
+				mod, ok := m.(*ofproto.FlowMod)
+				if len(sent[k]) > 0 || ok && flow.Cookie(mod.Cookie).Kind() == k {
+					sent[k] = append(sent[k], m.Type())
+				}
+			}
+			return v
+		})
+	}, func(l *lab) {
+		l.Host("hb").Dial(cdnIP, 1935)
+		l.after(100 * time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		want := []ofproto.Type{ofproto.TypeFlowMod, ofproto.TypeBarrierRequest, ofproto.TypePacketOut}
+		for _, k := range []flow.Kind{flow.KindProbe, flow.KindHandsOff} {
+			if list := sent[k]; len(list) < len(want) || !slices.Equal(list[:len(want)], want) {
+				l.t.Errorf("%v: sent %v, want %v first", k, list[:min(len(list), len(want))], want)
+			}
 		}
 	})
 }

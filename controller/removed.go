@@ -131,14 +131,26 @@ const fullFor = time.Second
 // noRoom reports whether the switch has said that it is full of what does not make room.
 func (d *datapath) noRoom() bool { return d.now.Before(d.noSessions) }
 
-// makeRoom has pairs make room for sessions.
+// makeRoom has pairs make room for sessions. Of the rules that were sent before the switch told of one it tells one by one: for those
+// there is room already.
 func (d *datapath) makeRoom(now time.Time) {
 	d.pairMu.Lock()
+	enough := d.roomMade > 0 && now.Before(d.noPairs)
 	d.noPairs = now.Add(fullFor) // or they would have it back at once
+	if enough {
+		d.roomMade--
+	}
 	d.pairMu.Unlock()
-	if d.evictPairs(evicted) == 0 {
+	if enough {
+		return
+	}
+	made := d.evictPairs(evicted)
+	if made == 0 {
 		d.noSessions = now.Add(fullFor)
 	}
+	d.pairMu.Lock()
+	d.roomMade = max(0, made-1)
+	d.pairMu.Unlock()
 }
 
 // refusedPair reads the pair from the beginning of a refused flow mod, of which a switch returns 64 bytes: up to the cookie.

@@ -24,6 +24,8 @@ const (
 	resetEvery  = 100 * time.Millisecond // between tries
 	resetLater  = time.Second            // while the client's switch is away: that counts as no try
 	hangUpTries = 3                      // of a connection that may long be over
+	// hangUpEvery is between those: Linux gives one answer in half a second, and may have just given one.
+	hangUpEvery = 600 * time.Millisecond
 
 	// resetLinger is how long a connection that has been ended is remembered: its segments that were still under way would
 	// else be taken for those of a connection that nobody saw begin.
@@ -118,7 +120,10 @@ func (s *session) provoke(tries int) {
 	default:
 	}
 	s.mu.Lock()
-	open, waits := s.state == resetting && !s.refused, !s.hungUp
+	open, waits, wait := s.state == resetting && !s.refused, !s.hungUp, resetEvery
+	if s.hungUp {
+		wait = hangUpEvery
+	}
 	s.mu.Unlock()
 	if !open {
 		return
@@ -128,7 +133,7 @@ func (s *session) provoke(tries int) {
 		return
 	}
 	if s.sendToClient(packet.TCP{Seq: uint32(time.Now().UnixNano()), Flags: packet.SYN, Window: 1024}) || s.seekClient() {
-		time.AfterFunc(resetEvery, func() { s.provoke(tries - 1) })
+		time.AfterFunc(wait, func() { s.provoke(tries - 1) })
 		return
 	}
 	if !waits {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -329,6 +330,43 @@ func TestEndIsToldOnce(t *testing.T) {
 		}
 		if n := l.logged("session ended"); n != 1 {
 			l.t.Errorf("told %d times", n)
+		}
+	})
+}
+
+// TestHangUpSpaced has a peer die after a connection with it was closed: its client is asked for its number several times, and so
+// far apart that a kernel which has just answered somebody answers one of them.
+func TestHangUpSpaced(t *testing.T) {
+	inLab(t, single, func(l *lab) {
+		v := l.watch("hv1")
+		l.servedBy(v, "hv1", "hb")
+		l.after(10 * time.Second)
+		for _, s := range l.c.sessionsWhere(func(*session) bool { return true }) {
+			s.finish()
+		}
+		l.Host("hv1").SetSilent(true)
+		var mu sync.Mutex
+		var asked []time.Time
+		l.Switch("s1").Intercept(func(_ int, _ uint32, m ofproto.Message) (v oftest.Verdict) {
+			var p packet.Peeked
+			if out, ok := m.(*ofproto.PacketOut); ok && packet.Peek(out.Data, &p) == nil && p.TCPFlags == packet.SYN && p.DstIP == l.Host("hv1").IP {
+				mu.Lock()
+				asked = append(asked, time.Now())
+				mu.Unlock()
+			}
+			return v
+		})
+		l.Host("hb").Wire().SetUp(false)
+		l.after(10 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(asked) != hangUpTries {
+			l.t.Fatalf("asked %d times, want %d", len(asked), hangUpTries)
+		}
+		for i, at := range asked[1:] {
+			if gap := at.Sub(asked[i]); gap <= 500*time.Millisecond {
+				l.t.Errorf("%v between two questions", gap)
+			}
 		}
 	})
 }
