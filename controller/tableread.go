@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ type entries struct {
 	foreign int
 }
 
-// add takes one part of a switch's answer.
+// add takes one part of a switch's answer, whose message need not outlive it.
 func (e *entries) add(part ofproto.FlowStats) error {
 	for i := range part {
 		switch {
@@ -27,10 +28,33 @@ func (e *entries) add(part ofproto.FlowStats) error {
 		case len(e.ours) == maxTable:
 			return fmt.Errorf("flow table: more than %d entries", maxTable)
 		default:
+			part[i].Actions = ownActions(part[i].Actions)
 			e.ours = append(e.ours, part[i])
 		}
 	}
 	return nil
+}
+
+// ownActions are actions that alias nothing of the message they came in, as those do that have no type here.
+func ownActions(all []ofproto.Action) []ofproto.Action {
+	own := all
+	for i, a := range all {
+		switch old := a.(type) {
+		case ofproto.VendorAction:
+			old.Data = slices.Clone(old.Data)
+			a = old
+		case ofproto.RawAction:
+			old.Data = slices.Clone(old.Data)
+			a = old
+		default:
+			continue
+		}
+		if &own[0] == &all[0] {
+			own = slices.Clone(all) // other entries may share them
+		}
+		own[i] = a
+	}
+	return own
 }
 
 // A tableRead asks a switch for entries of its table, one question at a time; the answer may come in many parts. Its zero

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,6 +74,39 @@ func TestUnansweredTable(t *testing.T) {
 		}
 		if got := r.settle(t)[ofproto.TypeStatsRequest]; got != want {
 			t.Errorf("%d questions after %d intervals, want %d", got, n, want)
+		}
+	}
+}
+
+// TestPartsOutliveTheirMessage takes a table that comes in two messages, the second of which is read into the memory of the first.
+// What the first said of actions that are unknown here stays what it was.
+func TestPartsOutliveTheirMessage(t *testing.T) {
+	own := wish(1)
+	part := func(fill byte) ofproto.FlowStats {
+		data := bytes.Repeat([]byte{fill}, 12)
+		return ofproto.FlowStats{{Match: own.Match, Cookie: uint64(own.Cookie), Actions: []ofproto.Action{
+			ofproto.Output{Port: 1}, ofproto.VendorAction{Vendor: 7, Data: append(data, 0, 0, 0, 0)}, ofproto.RawAction{ActionType: 99, Data: data},
+		}}}
+	}
+	var have entries
+	var room []byte
+	for _, fill := range []byte{1, 2} {
+		frame, err := ofproto.Append(room[:0], 1, &ofproto.StatsReply{Body: part(fill)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		room = frame
+		_, m, err := ofproto.Decode(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := have.add(m.(*ofproto.StatsReply).Body.(ofproto.FlowStats)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, fill := range []byte{1, 2} {
+		if got, want := have.ours[i].Actions, part(fill)[0].Actions; !slices.EqualFunc(got, want, ofproto.SameAction) {
+			t.Errorf("of message %d is kept %v, want %v", i+1, got, want)
 		}
 	}
 }
