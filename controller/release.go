@@ -15,6 +15,21 @@ type held struct {
 	gone  bool // sent already, behind the rules
 	frame []byte
 	out   ofproto.PacketOut // that releases it
+	older *held             // that waits with it, and goes before
+}
+
+// maxHeld is how many packets of one connection wait for its rules: what wakes it may be more than one segment long.
+const maxHeld = 4
+
+// behind has a packet wait behind others, of which the oldest goes where they are too many.
+func (h *held) behind(older *held) {
+	h.older = older
+	for n := 1; h != nil; n++ {
+		if n == maxHeld {
+			h.older = nil
+		}
+		h = h.older
+	}
 }
 
 // released are held packets that may hold others.
@@ -33,9 +48,13 @@ func (h *held) send(actions []ofproto.Action) {
 	h.d.kick()
 }
 
-// release sends a held packet on, unless it is gone or nothing is to be done to it. It is not held any longer.
-func (h *held) release(actions []ofproto.Action) {
-	if !h.gone && actions != nil {
+// release sends a held packet and those before it on as a plan's rules would, unless they are gone or nothing is to be done to them.
+// They are not held any longer.
+func (h *held) release(plan steer.Plan) {
+	if h.older != nil {
+		h.older.release(plan)
+	}
+	if actions := releaseActions(plan, h); !h.gone && actions != nil {
 		h.send(actions)
 	}
 	*h = held{frame: h.frame}
@@ -65,11 +84,27 @@ func (w *installing) behind(on sender) {
 func (s *session) releaseBehind(plan steer.Plan, on sender) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h := s.held; s.state == pending && h != nil && !h.gone && on == sender(h.d) {
-		if actions := releaseActions(plan, h); actions != nil {
-			h.send(actions)
-			h.gone = true
-		}
+	if s.state == pending {
+		s.held.sendBehind(plan, on)
+	}
+}
+
+// sendBehind sends a packet that waits on a switch, and those before it, of which it keeps a copy.
+func (h *held) sendBehind(plan steer.Plan, on sender) {
+	if h == nil || h.gone {
+		return
+	}
+	h.older.sendBehind(plan, on)
+	if actions := releaseActions(plan, h); actions != nil && on == sender(h.d) {
+		h.send(actions)
+		h.gone = true
+	}
+}
+
+// takeBack has a packet and those before it wait again that were sent to a peer which is not to serve.
+func (h *held) takeBack() {
+	for ; h != nil; h = h.older {
+		h.gone = false
 	}
 }
 

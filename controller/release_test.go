@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/ofproto"
@@ -39,5 +40,42 @@ func TestSentUpBehindSYN(t *testing.T) {
 	}
 	if got := r.settle(t); got[ofproto.TypePacketOut] != 1 { // the last one, still in r.sent
 		t.Errorf("%d packets sent once the barrier is answered, want no more", got[ofproto.TypePacketOut]-1)
+	}
+}
+
+// TestSegmentsHeld has several segments wake a session over two switches at once: all come to its source, in their order. Of very many
+// the newest do.
+func TestSegmentsHeld(t *testing.T) {
+	for _, many := range []bool{false, true} {
+		inLab(t, func(l *lab) {
+			line(l)
+			l.latency = []time.Duration{20 * time.Millisecond}
+		}, func(l *lab) {
+			c := l.watch("hv1")
+			l.servedBy(c, "hv1", "hb")
+			for _, s := range l.c.sessionsWhere(func(*session) bool { return true }) {
+				s.park()
+			}
+			l.after(time.Second)
+			l.Host("hb").Frames()
+			said := "abcd"
+			if many {
+				said = "abcdefgh"
+			}
+			for _, w := range said {
+				c.Write([]byte(string(w)))
+			}
+			l.after(3 * time.Second)
+			got := ""
+			for _, f := range l.Host("hb").Frames() {
+				var p packet.Peeked
+				if packet.Peek(f, &p) == nil && p.SrcPort == c.Local() {
+					got += string(p.L4Payload)
+				}
+			}
+			if want := said[len(said)-maxHeld:]; got != want {
+				l.t.Errorf("of %q its source got %q, want %q", said, got, want)
+			}
+		})
 	}
 }

@@ -25,7 +25,7 @@ type session struct {
 
 	mu    sync.Mutex // guards what follows, and Source, Reason and peer until the rules are acknowledged
 	plan  steer.Plan
-	held  *held  // the newest packet that waits for the rules
+	held  *held  // the newest packet that waits for the rules, and those before it
 	since moment // when it was parked, or finished, or its reset began
 	meter meter
 
@@ -125,6 +125,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		if h := s.held; h == nil || !h.gone {
 			s.held = d.hold()
 			s.held.back = back
+			s.held.behind(h)
 		} else if h.d == d && h.back == back { // it goes behind the rules as well; an answer of the source finds them
 			return d.send(releaseActions(s.plan, h))
 		}
@@ -150,7 +151,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		s.mu.Unlock()
 		h := d.hold()
 		h.back = back
-		h.release(releaseActions(plan, h))
+		h.release(plan)
 		return nil
 	}
 	s.seat()
@@ -251,7 +252,7 @@ func (s *session) installed(plan steer.Plan) {
 	s.mu.Unlock()
 	s.endCopying()
 	if h != nil {
-		h.release(releaseActions(plan, h))
+		h.release(plan)
 	}
 	if news {
 		s.announceDecision()
@@ -275,7 +276,7 @@ func (s *session) failed(plan steer.Plan, err error) {
 		s.held = nil
 		s.mu.Unlock()
 		if h != nil && !errors.Is(err, errAway) {
-			h.release(releaseActions(plan, h)) // the switch is there, and what has no rule passes one by one
+			h.release(plan) // the switch is there, and what has no rule passes one by one
 		}
 		if news {
 			s.announceDecision()
@@ -287,8 +288,8 @@ func (s *session) failed(plan steer.Plan, err error) {
 		return
 	}
 	fallen, h := !s.Redirected(), s.held
-	if h != nil && !fallen {
-		h.gone = false // it went to the peer, which is not to serve
+	if !fallen {
+		h.takeBack()
 	}
 	s.mu.Unlock()
 	s.c.withdraw(plan)
@@ -296,7 +297,7 @@ func (s *session) failed(plan steer.Plan, err error) {
 	if fallen {
 		s.forget(err.Error())
 		if h != nil {
-			h.release(releaseActions(plan, h))
+			h.release(plan)
 		}
 		return
 	}
