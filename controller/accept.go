@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -64,7 +65,10 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 		}
 		return time.Time{}
 	}
-	conn := ofproto.NewConn(&opening{Conn: nc, more: more}, ofproto.ConnOptions{FirstRead: firstRead, WriteTimeout: writeTimeout, Now: time.Now})
+	_, secure := nc.(interface{ ConnectionState() tls.ConnectionState })
+	conn := ofproto.NewConn(&opening{Conn: nc, more: more}, ofproto.ConnOptions{
+		FirstRead: firstRead, WriteTimeout: writeTimeout, Secure: secure, Now: time.Now,
+	})
 	d, early, err := c.shakeHands(conn, func(id ofproto.DPID) error { return c.o.Admit(nc, id) }, log)
 	settled()
 	if err != nil {

@@ -1,6 +1,7 @@
 package ofproto
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -17,17 +18,19 @@ type ConnOptions struct {
 	ReadBuffer   int              // bytes; default and minimum 128 KiB, so that a whole message always fits
 	FirstRead    int              // bytes of the read buffer at first; reads that fill it make it grow; default: all of ReadBuffer
 	MaxPending   int              // bytes that may wait for a receiver that does not read; default 64 MiB
-	WriteTimeout time.Duration    // for each 8 KiB that the transport takes; 0 for none
+	WriteTimeout time.Duration    // in which the transport takes something; 0 for none
+	Secure       bool             // the transport is TLS, which writes no more after a deadline
 	Now          func() time.Time // the clock that WriteTimeout counts from; needed with it
 }
 
 const (
 	minReadBuffer     = 128 << 10
 	defaultMaxPending = 64 << 20
-	// maxWrite is the bytes in one write, each with a deadline of its own: who takes some all the time is not cut off, be it twenty
-	// deletions a second, which are 1440 bytes.
-	maxWrite = 8 << 10
-	maxSpare = 1 << 20 // bytes of a buffer that is kept; what a rush needed is given back
+	// maxWrite is the bytes in one write. Where that takes too long, but some were taken, it goes on with the rest and a new deadline.
+	maxWrite = 1 << 20
+	// maxSecureWrite is the same over TLS, which does not go on after a deadline. Twenty deletions a second are 1440 bytes.
+	maxSecureWrite = 8 << 10
+	maxSpare       = 1 << 20 // bytes of a buffer that is kept; what a rush needed is given back
 )
 
 // A Conn frames OpenFlow messages on a byte stream. One goroutine may read while any number write, flush and close. Only
@@ -181,22 +184,32 @@ func (c *Conn) mayWrite() error {
 	return c.t.SetWriteDeadline(c.o.Now().Add(c.o.WriteTimeout))
 }
 
+// send writes until all is taken, or nothing within the time that a write has.
 func (c *Conn) send(out []byte) error {
+	most := maxWrite
+	if c.o.Secure {
+		most = maxSecureWrite
+	}
 	for len(out) > 0 {
 		if err := c.mayWrite(); err != nil {
 			return err
 		}
-		part := out[:min(len(out), maxWrite)]
+		part := out[:min(len(out), most)]
 		n, err := c.t.Write(part)
 		if err == nil && n < len(part) {
 			err = io.ErrShortWrite
 		}
-		if err != nil {
+		if err != nil && (n == 0 || !isTimeout(err)) {
 			return err
 		}
 		out = out[n:]
 	}
 	return nil
+}
+
+func isTimeout(err error) bool {
+	var late interface{ Timeout() bool }
+	return errors.As(err, &late) && late.Timeout()
 }
 
 // Close closes the transport without writing what is pending: Flush before. It may be called more than once, and ends a

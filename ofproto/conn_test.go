@@ -290,37 +290,42 @@ func TestConnBacklogBetweenParts(t *testing.T) {
 // A receiver that does but twenty deletions a second, and reads no further, takes some of what it is sent within ten seconds, all the
 // time. One that takes nothing is given up by then.
 func TestConnTwentyASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const allowed = 10 * time.Second
-		near, far := net.Pipe()
-		c := NewConn(near, ConnOptions{WriteTimeout: allowed, Now: time.Now})
-		deletion := &FlowMod{Match: MatchAll, Command: FlowDeleteStrict, BufferID: NoBuffer, OutPort: PortNone}
-		const n = 1000
-		for xid := range uint32(n) {
-			if err := c.Write(xid, deletion); err != nil {
-				t.Fatal(err)
+	for _, secure := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) { takesTwentyASecond(t, ConnOptions{Secure: secure}) })
+	}
+}
+
+func takesTwentyASecond(t *testing.T, o ConnOptions) {
+	const allowed = 10 * time.Second
+	o.WriteTimeout, o.Now = allowed, time.Now
+	near, far := net.Pipe()
+	c := NewConn(near, o)
+	deletion := &FlowMod{Match: MatchAll, Command: FlowDeleteStrict, BufferID: NoBuffer, OutPort: PortNone}
+	const n = 1000
+	for xid := range uint32(n) {
+		if err := c.Write(xid, deletion); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		b := make([]byte, 72)
+		for range n {
+			if _, err := io.ReadFull(far, b); err != nil {
+				return
 			}
+			time.Sleep(time.Second / 20)
 		}
-		var reader sync.WaitGroup
-		reader.Go(func() {
-			b := make([]byte, 72)
-			for range n {
-				if _, err := io.ReadFull(far, b); err != nil {
-					return
-				}
-				time.Sleep(time.Second / 20)
-			}
-		})
-		if err := c.Flush(); err != nil {
-			t.Errorf("Flush: %v", err)
-		}
-		begin := time.Now()
-		if err := errors.Join(c.Write(n, deletion), c.Flush()); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != allowed {
-			t.Errorf("nobody reads: %v after %v", err, time.Since(begin))
-		}
-		_ = c.Close()
-		reader.Wait()
 	})
+	if err := c.Flush(); err != nil {
+		t.Errorf("Flush: %v", err)
+	}
+	begin := time.Now()
+	if err := errors.Join(c.Write(n, deletion), c.Flush()); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != allowed {
+		t.Errorf("nobody reads: %v after %v", err, time.Since(begin))
+	}
+	_ = c.Close()
+	reader.Wait()
 }
 
 // What a rush needed is written in parts, each with its own time, and is not kept.
