@@ -32,8 +32,7 @@ func (c *Controller) missPeers(snap *topo.Snapshot) {
 	}
 	absences := c.adopted.absences(snap, up)
 	for _, p := range lost {
-		at := endpoint{p.Address, p.Port}
-		if a := absences[at]; c.probes.absent(at, a.missed && !a.serves) >= probeMisses {
+		if a := absences[p.endpoint()]; c.probes.absent(p.endpoint(), a.missed && !a.serves) >= probeMisses {
 			c.peerIs(p, &health{why: "it is not where it was"})
 		}
 	}

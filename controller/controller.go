@@ -193,6 +193,17 @@ func (c *Controller) Run(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
+// later calls f after a while, unless Run is over by then.
+func (c *Controller) later(wait time.Duration, f func()) {
+	time.AfterFunc(wait, func() {
+		select {
+		case <-c.over:
+		default:
+			f()
+		}
+	})
+}
+
 // every calls f at each interval until ctx ends.
 func (c *Controller) every(ctx context.Context, interval time.Duration, f func(now time.Time)) error {
 	t := time.NewTicker(interval)

@@ -109,11 +109,6 @@ func (w *prober) patience(ip ofproto.IPv4, most time.Duration) time.Duration {
 
 // probeAgain probes a peer that has not answered the last probe, which has that number: as soon as that is due.
 func (c *Controller) probeAgain(p *peer, seq uint32, wait time.Duration) {
-	select {
-	case <-c.over:
-		return
-	default:
-	}
 	unanswered := func() bool {
 		last, open := c.probes.unanswered(p.endpoint())
 		return open && last == seq
@@ -124,7 +119,7 @@ func (c *Controller) probeAgain(p *peer, seq uint32, wait time.Duration) {
 	}
 	c.probeAlone(now, wait)
 	if unanswered() && now.health.Load().ok { // its switch is late, or away
-		time.AfterFunc(wait, func() { c.probeAgain(p, seq, wait) })
+		c.later(wait, func() { c.probeAgain(p, seq, wait) })
 	}
 }
 

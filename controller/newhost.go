@@ -23,12 +23,7 @@ func (c *Controller) learnSoon(ip ofproto.IPv4) {
 	if !c.probes.isNew(ip) {
 		return
 	}
-	time.AfterFunc(askAgain, func() {
-		select {
-		case <-c.over:
-			return
-		default:
-		}
+	c.later(askAgain, func() {
 		snap := c.topo.Load()
 		if h, ok := snap.HostByIP(ip); ok && attached(snap, h) && c.probes.isNew(ip) {
 			c.probeHost(h)

@@ -277,7 +277,7 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 		return nil
 	}
 	wait := c.probes.patience(p.Address, c.o.ProbeInterval)
-	last, seq, misses, due := c.probes.next(endpoint{p.Address, p.Port}, c.present.now(), underWay, d.echo.heeded())
+	last, seq, misses, due := c.probes.next(p.endpoint(), c.present.now(), underWay, d.echo.heeded())
 	if !due {
 		return nil
 	}
@@ -291,7 +291,7 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 	}
 	d.emit(h.At.Port, c.probeSegment(snap, p, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
 	if p.health.Load().ok {
-		time.AfterFunc(wait, func() { c.probeAgain(p, seq, wait) })
+		c.later(wait, func() { c.probeAgain(p, seq, wait) })
 	}
 	return d
 }

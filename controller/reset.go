@@ -81,7 +81,7 @@ func (s *session) reset(why string) bool {
 	s.c.diary.note(s, "session reset", logrus.Fields{"why": why})
 	// The switch may still send the answer by the rule just deleted: Open vSwitch has flows made of it. Linux gives one such answer
 	// in half a second (net.ipv4.tcp_invalid_ratelimit), so that the first must not be lost.
-	time.AfterFunc(resetEvery, func() { s.provoke(resetTries) })
+	s.c.later(resetEvery, func() { s.provoke(resetTries) })
 	return true
 }
 
@@ -114,11 +114,6 @@ func (s *session) hangUp() bool {
 // a switch is remembered: its rules are still there, and lead to a source that is gone. Not so for one that was closed before, which has
 // none.
 func (s *session) provoke(tries int) {
-	select {
-	case <-s.c.over:
-		return
-	default:
-	}
 	s.mu.Lock()
 	open, waits, wait := s.state == resetting && !s.refused, !s.hungUp, resetEvery
 	if s.hungUp {
@@ -133,13 +128,13 @@ func (s *session) provoke(tries int) {
 		return
 	}
 	if s.sendToClient(packet.TCP{Seq: uint32(time.Now().UnixNano()), Flags: packet.SYN, Window: 1024}) || s.seekClient() {
-		time.AfterFunc(wait, func() { s.provoke(tries - 1) })
+		s.c.later(wait, func() { s.provoke(tries - 1) })
 		return
 	}
 	if !waits {
 		tries--
 	}
-	time.AfterFunc(resetLater, func() { s.provoke(tries) })
+	s.c.later(resetLater, func() { s.provoke(tries) })
 }
 
 // seekClient asks for the client where its packets come in: that of a session of an earlier run may not have been seen yet.
