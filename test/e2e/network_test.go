@@ -39,6 +39,19 @@ func (n *network) publish() *publisher {
 	return n.hb.publish("rtmp://10.0.0.1/live/a")
 }
 
+// playing starts the daemon with policy bypass, the servers and the stream, and returns once the first viewer plays.
+func (n *network) playing() (*daemon, *publisher, *viewer) {
+	n.t.Helper()
+	d := n.daemon(bypassConfig)
+	d.connected("1")
+	n.servers()
+	d.healthy("hb-relay")
+	p := n.publish()
+	v := n.viewers[0].watch(cdnURL)
+	v.plays(30)
+	return d, p, v
+}
+
 // redirects are the rules that send a viewer's connection to the service to the relay on hb, and its answers back.
 func (n *network) redirects(viewer *host) (there, back []flow) {
 	n.t.Helper()

@@ -90,13 +90,7 @@ bypass: {strategy: nearest}
 // A peer that vanishes while nobody is in control: the next daemon never hears of it, and has its viewers' players end for all that.
 func TestPeerVanishesUnseen(t *testing.T) {
 	n := newLab(t).single(2)
-	d := n.daemon(bypassConfig)
-	d.connected("1")
-	n.servers()
-	d.healthy("hb-relay")
-	n.publish()
-	first := n.viewers[0].watch(cdnURL)
-	first.plays(30)
+	d, _, first := n.playing()
 
 	_ = d.stop(syscall.SIGKILL)
 	run(t, n.core.command("ip", "link", "set", n.hb.far, "down"))

@@ -14,13 +14,7 @@ import (
 func TestTerminationLeavesFlows(t *testing.T) {
 	t.Parallel()
 	n := newLab(t).single(1)
-	d := n.daemon(bypassConfig)
-	d.connected("1")
-	n.servers()
-	d.healthy("hb-relay")
-	p := n.publish()
-	v := n.viewers[0].watch(cdnURL)
-	v.plays(30)
+	d, p, v := n.playing()
 	n.redirected(n.viewers[0])
 
 	before := sessionRules(n)
@@ -38,13 +32,7 @@ func TestTerminationLeavesFlows(t *testing.T) {
 func TestKillAndRestart(t *testing.T) {
 	t.Parallel()
 	n := newLab(t).single(2)
-	d := n.daemon(bypassConfig)
-	d.connected("1")
-	n.servers()
-	d.healthy("hb-relay")
-	p := n.publish()
-	v := n.viewers[0].watch(cdnURL)
-	v.plays(30)
+	d, p, v := n.playing()
 	n.redirected(n.viewers[0])
 	before := sessionRules(n)
 
@@ -138,13 +126,7 @@ func (n *network) ages(match string) []time.Duration {
 func TestKilledWhileProbing(t *testing.T) {
 	t.Parallel()
 	n := newLab(t).single(1)
-	d := n.daemon(bypassConfig)
-	d.connected("1")
-	n.servers()
-	d.healthy("hb-relay")
-	p := n.publish()
-	v := n.viewers[0].watch(cdnURL)
-	v.plays(30)
+	d, p, v := n.playing()
 	ofctl := func(command string, args ...string) string {
 		return run(t, n.ovs(append([]string{"ovs-ofctl", "-O", "OpenFlow10", command, n.s1.name}, args...)...))
 	}

@@ -15,13 +15,7 @@ import (
 func TestSwitchRestart(t *testing.T) {
 	t.Parallel()
 	n := newLab(t).single(1)
-	d := n.daemon(bypassConfig)
-	d.connected("1")
-	n.servers()
-	d.healthy("hb-relay")
-	p := n.publish()
-	v := n.viewers[0].watch(cdnURL)
-	v.plays(30)
+	d, p, v := n.playing()
 
 	n.restartsTimely(d, func(time.Time) func() bool {
 		awaitSeen(t, "the session's rules are back", onward, func() (any, bool) {
