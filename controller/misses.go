@@ -11,6 +11,10 @@ const (
 	// patience. One of probeMisses that are lost, or a moment in which it does not answer, does not make it unwell.
 	patientTrips = 4
 	patience     = 350 * time.Millisecond
+
+	// refusedWait is how soon a peer at whose port nobody listens is asked again, and each time twice as long until the rounds do: it
+	// may be just starting, and viewers who dial meanwhile go elsewhere.
+	refusedWait = 250 * time.Millisecond
 )
 
 // seqStep is between the sequence numbers of one probe and the next.
@@ -22,7 +26,8 @@ type peerProbe struct {
 	misses int
 	absent int // rounds in a row in which it was searched for in vain
 	open   bool
-	again  bool // the last SYN was sent once more, since what came was no answer to it
+	again  bool          // the last SYN was sent once more, since what came was no answer to it
+	wait   time.Duration // from its last refusal until it was to be asked again; zero: it has not refused
 }
 
 // of finds what is known of a peer. Under mu.
@@ -121,6 +126,34 @@ func (c *Controller) probeAgain(p *peer, seq uint32, wait time.Duration) {
 	if unanswered() && now.health.Load().ok { // its switch is late, or away
 		c.later(wait, func() { c.probeAgain(p, seq, wait) })
 	}
+}
+
+// refused is how long a peer that has refused a SYN may be left until it is asked again, and whether that is sooner than in the next
+// round. anew is its first refusal since it was well.
+func (w *prober) refused(e endpoint, anew bool, interval time.Duration) (wait time.Duration, soon bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.of(e)
+	if p.wait = min(2*p.wait, interval); anew || p.wait == 0 {
+		p.wait = refusedWait
+	}
+	return p.wait, p.wait < interval
+}
+
+// refused notes that nobody listens at a peer's port, and has it asked again soon where that is news.
+func (c *Controller) refused(p *peer) {
+	anew := p.health.Load().ok
+	c.peerIs(p, &health{why: "nobody listens on its port"})
+	e := p.endpoint()
+	wait, soon := c.probes.refused(e, anew, c.o.ProbeInterval)
+	if !soon {
+		return
+	}
+	c.later(wait, func() {
+		if set := c.settings().peers; set.probes(e) && !set.at[e].health.Load().ok {
+			c.probePeer(c.topo.Load(), set.at[e], c.o.ProbeInterval/2)
+		}
+	})
 }
 
 // heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it.

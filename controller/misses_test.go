@@ -2,10 +2,12 @@ package controller
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
+	"github.com/ofctl-live/ofctl-live/internal/stream"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
@@ -123,6 +125,52 @@ func TestPeerBackWithItsSwitch(t *testing.T) {
 		l.after(l.c.o.ProbeInterval / 8)
 		if !l.c.Peers()[0].Healthy {
 			l.t.Error("it is not known to be well")
+		}
+	})
+}
+
+// TestPeerStarts has a peer be asked before it listens, as a relay that is just starting is: it is known to be well soon after it does.
+// One that never does is asked no more often than any other after a while.
+func TestPeerStarts(t *testing.T) {
+	for _, starts := range []time.Duration{100 * time.Millisecond, 400 * time.Millisecond, 900 * time.Millisecond} {
+		t.Run(fmt.Sprint(starts), func(t *testing.T) {
+			inLab(t, single, func(l *lab) {
+				hv2 := l.Host("hv2")
+				if err := l.c.Register(Registration{Peer: stream.Peer{Name: "new", Address: hv2.IP, Port: 1935}}, time.Now()); err != nil {
+					l.t.Fatal(err)
+				}
+				began := time.Now()
+				l.after(starts)
+				if p := l.c.Peers()[1]; !strings.Contains(p.Why, "listens") {
+					l.t.Fatalf("it is not known to refuse: %+v", p)
+				}
+				hv2.Listen(1935)
+				for !l.c.Peers()[1].Healthy && time.Since(began) < 10*time.Second {
+					l.after(10 * time.Millisecond)
+				}
+				// What has passed is waited for once more at most.
+				if took := time.Since(began) - starts; took > max(starts, refusedWait)+100*time.Millisecond {
+					l.t.Errorf("well %v after it listens, which was after %v", took, starts)
+				}
+			})
+		})
+	}
+	inLab(t, func(l *lab) { single(l); l.o.Peers[0].Port = 1936 }, func(l *lab) {
+		syns := func() (n int) {
+			for _, f := range l.Host("hb").Frames() {
+				var p packet.Peeked
+				if packet.Peek(f, &p) == nil && p.SrcPort == probePort && p.TCPFlags == packet.SYN {
+					n++
+				}
+			}
+			return n
+		}
+		rounds := int(7*time.Second/l.c.o.ProbeInterval) + 1
+		if n := syns(); n > 2*rounds {
+			l.t.Errorf("asked %d times in the first %d rounds", n, rounds)
+		}
+		if l.after(10 * l.c.o.ProbeInterval); syns() != 10 {
+			l.t.Error("it is not asked once in each round")
 		}
 	})
 }

@@ -338,7 +338,7 @@ func (d *datapath) probeAnswer() bool {
 	heard, rst := d.c.probes.heard(from, p.Ack), p.TCPFlags&packet.RST != 0
 	switch {
 	case rst && heard:
-		d.c.peerIs(relay, &health{why: "nobody listens on its port"})
+		d.c.refused(relay)
 		return true
 	case !heard && !d.within(classProbe, steer.Probe(relay.Peer, svc, probePort).Match, d.now), rst:
 		return true
