@@ -10,6 +10,9 @@ const (
 	pulseEvery = 20 * time.Millisecond
 	lagging    = 20 * time.Millisecond // behind the least round trip: one of the two does not keep up
 	leastFor   = time.Minute
+	// excused is how long an answer about a switch's table, which may have megabytes, may keep back what comes behind it: that is no
+	// sign that something does not keep up. Less than half of strainFor, or a flood would be free for a moment at each question.
+	excused = strainFor * 2 / 5
 )
 
 // A pulse tells how far a switch and the daemon are behind each other while packets come: an echo request waits on the switch
@@ -19,6 +22,7 @@ type pulse struct {
 	xid  uint32 // of the open request; 0 for none
 	sent time.Time
 	lag  time.Duration // of the last answer
+	due  time.Time     // until when the answer to the open request is not late, as a longer one comes before it
 
 	// The least round trips of the present span of leastFor and of the one before it, 0 while unmeasured: a channel that takes
 	// longer for good is the usual one after a while.
@@ -31,7 +35,10 @@ var pulseRequest ofproto.EchoRequest
 // beat asks, where nothing is open and the last time is long enough ago.
 func (p *pulse) beat(d *datapath, now time.Time) {
 	if p.xid == 0 && now.Sub(p.sent) >= pulseEvery {
-		p.xid, p.sent = d.nextXID(), now
+		p.xid, p.sent, p.due = d.nextXID(), now, d.metering.answering()
+		if t := d.auditing.answering(); t.After(p.due) {
+			p.due = t
+		}
 		_ = d.conn.Write(p.xid, &pulseRequest)
 	}
 }
@@ -48,6 +55,9 @@ func (p *pulse) answered(xid uint32, now time.Time) bool {
 	if p.least == 0 || p.lag < p.least {
 		p.least = p.lag
 	}
+	if now.Before(p.due) {
+		p.lag = 0 // it tells nothing
+	}
 	return true
 }
 
@@ -62,6 +72,7 @@ func (p *pulse) excess(now time.Time, rtt time.Duration) time.Duration {
 	}
 	switch {
 	case least == 0:
+	case p.xid != 0 && now.Before(p.due):
 	case p.xid != 0:
 		return now.Sub(p.sent) - least
 	case now.Sub(p.sent) < strainFor:

@@ -3,6 +3,9 @@ package controller
 import (
 	"testing"
 	"time"
+
+	"github.com/ofctl-live/ofctl-live/ofproto"
+	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
 
 // TestPulse has a channel's round trip grow for good: for a while that looks as if something did not keep up, later not.
@@ -37,5 +40,62 @@ func TestPulse(t *testing.T) {
 	}
 	if e := answer(130 * time.Millisecond); e != 30*time.Millisecond {
 		t.Errorf("%v late, want 30 ms", e)
+	}
+}
+
+// TestLongAnswers has what a switch says of its table be so long that all behind it comes late, while packets come up all the time:
+// nobody is held to his share for what the daemon itself has asked. Where a switch does not answer, or takes very long, or is late with
+// all else too, it is as ever.
+func TestLongAnswers(t *testing.T) {
+	asks := func(m ofproto.Message) bool {
+		q, ok := m.(*ofproto.StatsRequest)
+		if ok {
+			_, ok = q.Body.(ofproto.FlowStatsRequest)
+		}
+		return ok
+	}
+	for _, tt := range []struct {
+		name     string
+		answer   func(m ofproto.Message) oftest.Verdict
+		strained bool
+	}{
+		{"long", func(m ofproto.Message) (v oftest.Verdict) {
+			if asks(m) {
+				time.Sleep(excused / 2)
+			}
+			return v
+		}, false},
+		{"too long", func(m ofproto.Message) (v oftest.Verdict) {
+			if asks(m) {
+				time.Sleep(2 * excused)
+			}
+			return v
+		}, true},
+		{"none, and late", func(m ofproto.Message) (v oftest.Verdict) {
+			switch {
+			case asks(m):
+				v.Do = oftest.Swallow
+			case m.Type() == ofproto.TypeEchoRequest:
+				v.Delay = 100 * time.Millisecond
+			}
+			return v
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inLab(t, single, func(l *lab) {
+				l.watch("hv1")
+				sw := l.Switch("s1")
+				sw.Intercept(func(_ int, _ uint32, m ofproto.Message) oftest.Verdict { return tt.answer(m) })
+				defer sw.Intercept(nil)
+				begin := time.Now()
+				for n := 0; time.Since(begin) < 2*meterInterval; n++ {
+					sw.Receive(3, floods[0].frame(l, n))
+					l.after(2 * time.Millisecond)
+				}
+				if n := l.metric("ofctl_overloads_total"); (n > 0) != tt.strained {
+					l.t.Errorf("taken for strain %v times", n)
+				}
+			})
+		})
 	}
 }
