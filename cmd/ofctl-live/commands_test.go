@@ -67,17 +67,20 @@ func TestBadInput(t *testing.T) {
 		{"listen", []string{"--listen", "6653"}, `--listen: "6653" is not HOST:PORT`},
 		{"flag", []string{"--polcy", "direct"}, "unknown flag: --polcy"},
 		{"command", []string{"chek"}, `unknown command "chek" for "ofctl-live"`},
-		{"no policy named", []string{"policy", "set"}, "ofctl-live policy set: want one POLICY: bypass or direct; got 0 arguments"},
+		{"no policy named", []string{"policy", "set"}, "policy set: want one POLICY: bypass or direct; got 0 arguments"},
 		{"two policies", []string{"policy", "set", "direct", "bypass"}, "want one POLICY: bypass or direct; got 2 arguments"},
 		{"tried and done", []string{"policy", "set", "direct", "--dry-run", "--migrate"}, "--dry-run changes nothing, --migrate does"},
+		{"a duration without a unit", []string{"relay", "--queue", "5"}, `--queue: "5" is a duration without a unit: 5s?`},
+		{"a number in words", []string{"relay", "--max-kbps", "many"}, `--max-kbps: "many" is not a whole number`},
+		{"one port twice", []string{"--listen", free, "--http", free}, "--http: " + free + " overlaps listen[0], " + free},
 		{"a URL for an address", []string{"policy", "--http", "http://127.0.0.1:9653"}, "--http: want HOST:PORT of the daemon's API"},
 		{"no port", []string{"policy", "--http", "127.0.0.1"}, "--http: want HOST:PORT of the daemon's API"},
-		{"nothing to check", []string{"check"}, "ofctl-live check: want at least one FILE; got 0 arguments"},
+		{"nothing to check", []string{"check"}, "check: want at least one FILE; got 0 arguments"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := execute(tt.args...)
-			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), tt.want) || out != "" {
+			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), tt.want) || strings.HasPrefix(err.Error(), "ofctl-live") || out != "" {
 				t.Errorf("output %q, error %v\nwant no output and one line with %s", out, err, tt.want)
 			}
 		})

@@ -117,21 +117,22 @@ func (d *daemon) reloads(ctx context.Context, hangup <-chan os.Signal) error {
 }
 
 func (d *daemon) reload() error {
-	next, err := d.load()
+	read, err := d.load()
 	if err != nil {
 		return err
 	}
+	next, kept := d.config.Load().Reload(read)
 	if err := d.core.Apply(next); err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
-	old := d.config.Swap(next)
+	d.config.Store(next)
 	setLevel(d.log, next.Log)
 	d.metrics.loaded()
 	d.warn(next)
 	d.log.WithFields(logrus.Fields{"policy": next.Policy, "services": len(next.Services), "peers": len(next.Peers)}).
 		Info("configuration reloaded")
-	if parts := old.NeedsRestart(next); parts != nil {
-		d.log.WithField("keys", strings.Join(parts, ", ")).Warn("changed, but hold only after a restart")
+	if kept != nil {
+		d.log.WithField("keys", strings.Join(kept, ", ")).Warn("changed, but hold only after a restart")
 	}
 	return nil
 }

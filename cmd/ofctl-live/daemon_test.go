@@ -204,6 +204,9 @@ func TestReload(t *testing.T) {
 	if got := r.core.Policy().Policy; got != "bypass" {
 		t.Errorf("policy %q after a reload to bypass", got)
 	}
+	if got := r.get("/v1/config"); !strings.Contains(got, `"lldp_interval": "5s"`) || !strings.Contains(got, `"level": "debug"`) {
+		t.Errorf("/v1/config shows what holds only after a restart, or not what holds:\n%s", got)
+	}
 
 	write(t, r.file, "policy: bypas\npeer: []\n")
 	hangup()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,14 +16,15 @@ import (
 func want(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if n := len(args); n < least || n > most {
-			return fmt.Errorf("%s: want %s; got %d arguments", cmd.CommandPath(), what, n)
+			command := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+			return fmt.Errorf("%s: want %s; got %d arguments", command, what, n)
 		}
 		return nil
 	}
 }
 
 // overrides returns what the flags that were given say in place of the file; keys maps a flag's name to a key's path.
-// Any flag whose text the file would accept for that key will do.
+// Flags are text, or lists of it, so that the configuration's decoder reads and judges them as it does the file.
 func overrides(cmd *cobra.Command, keys map[string]string) []config.Override {
 	var over []config.Override
 	for _, name := range slices.Sorted(maps.Keys(keys)) {

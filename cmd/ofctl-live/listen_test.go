@@ -31,7 +31,7 @@ func TestTLSFiles(t *testing.T) {
 		"not PEM": {Cert: notPEM, Key: notPEM},
 	} {
 		c, err := tlsConfig(tls)
-		if err == nil || c != nil || !strings.HasPrefix(err.Error(), "controller.tls: ") {
+		if err == nil || c != nil || !strings.HasPrefix(err.Error(), "controller.tls: cert "+tls.Cert+", key "+tls.Key+": ") {
 			t.Errorf("%s: %v, %v", name, c, err)
 		}
 	}

@@ -16,48 +16,69 @@ import (
 
 // Register implements api.Registry.
 func (j *joined) Register(name string, r api.Registration) (time.Duration, error) {
-	if err := checkRegistration(name, r); err != nil {
+	reg, err := j.registration(name, r)
+	if err != nil {
 		return 0, api.Refuse(api.ErrInvalid, "%v", err)
 	}
-	err := j.Controller.Register(controller.Registration{
-		Peer: stream.Peer{
-			Name: name, Address: r.Address.As4(), Port: r.Port, MaxViewers: r.MaxViewers, MaxKbps: r.MaxKbps,
-			Ingest: r.Ingest, DSCP: r.DSCP,
-		},
-		Draining: r.Draining, Streams: j.reported(r.Streams),
-	}, time.Now())
+	err = j.Controller.Register(reg, time.Now())
 	return controller.RegistrationTTL, answer(err)
 }
 
-// checkRegistration holds a relay to what the configuration would be held to.
-func checkRegistration(name string, r api.Registration) error {
+// registration reads what a relay says of itself, and holds it to what the configuration would be held to.
+func (j *joined) registration(name string, r api.Registration) (reg controller.Registration, err error) {
 	if err := config.CheckName(name); err != nil {
-		return err
+		return reg, err
 	}
 	if name == config.OwnSource {
-		return fmt.Errorf("%q is kept for the service's own node", name)
+		return reg, fmt.Errorf("%q is kept for the service's own node", name)
 	}
-	if !r.Address.IsValid() {
-		return errors.New("address: a peer needs an IPv4 address")
+	if r.Address == "" {
+		return reg, errors.New("address: a peer needs an IPv4 address")
 	}
-	if err := config.CheckHost(r.Address); err != nil {
-		return fmt.Errorf("address: %w", err)
+	address, err := netip.ParseAddr(r.Address)
+	if err != nil {
+		return reg, fmt.Errorf("address: %q is not an IPv4 address", r.Address)
+	}
+	if err := config.CheckHost(address); err != nil {
+		return reg, fmt.Errorf("address: %w", err)
 	}
 	if r.Port == 0 {
-		return errors.New("port: want one, 1 to 65535")
+		return reg, errors.New("port: want one, 1 to 65535")
 	}
 	if r.MaxViewers < 0 || r.MaxKbps < 0 {
-		return errors.New("max_viewers, max_kbps: negative")
+		return reg, errors.New("max_viewers, max_kbps: negative")
 	}
 	if r.DSCP > 63 {
-		return errors.New("dscp: want a mark, 1 to 63, or 0 for none")
+		return reg, errors.New("dscp: want a mark, 1 to 63, or 0 for none")
 	}
+	reg.Peer = stream.Peer{
+		Name: name, Address: address.As4(), Port: r.Port, MaxViewers: r.MaxViewers, MaxKbps: r.MaxKbps, Ingest: r.Ingest, DSCP: r.DSCP,
+	}
+	reg.Draining = r.Draining
 	for i, s := range r.Streams {
-		if s.App == "" || s.Key == "" || s.Viewers < 0 || s.Kbps < 0 {
-			return fmt.Errorf("streams[%d]: want app, key, and no negative number", i)
+		told, err := j.reported(s)
+		if err != nil {
+			return reg, fmt.Errorf("streams[%d]%w", i, err)
+		}
+		reg.Streams = append(reg.Streams, told)
+	}
+	return reg, nil
+}
+
+// reported reads what a relay says of one stream.
+func (j *joined) reported(s api.Stream) (out stream.Reported, err error) {
+	if s.App == "" || s.Key == "" || s.Viewers < 0 || s.Kbps < 0 {
+		return out, errors.New(": want app, key, and no negative number")
+	}
+	var from netip.AddrPort
+	if s.From != "" {
+		if from, err = netip.ParseAddrPort(s.From); err != nil {
+			return out, fmt.Errorf(".from: %q is not ADDRESS:PORT", s.From)
 		}
 	}
-	return nil
+	return stream.Reported{
+		ID: stream.ID{App: s.App, Key: s.Key}, Viewers: s.Viewers, Kbps: s.Kbps, Published: s.Published, From: j.SourceAt(from),
+	}, nil
 }
 
 // answer says an error of the controller's to those who asked over HTTP.
@@ -70,16 +91,6 @@ func answer(err error) error {
 		}
 	}
 	return err
-}
-
-func (j *joined) reported(list []api.Stream) []stream.Reported {
-	out := make([]stream.Reported, len(list))
-	for i, s := range list {
-		out[i] = stream.Reported{
-			ID: stream.ID{App: s.App, Key: s.Key}, Viewers: s.Viewers, Kbps: s.Kbps, Published: s.Published, From: j.SourceAt(s.From),
-		}
-	}
-	return out
 }
 
 // Leave implements api.Registry.

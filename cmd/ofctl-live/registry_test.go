@@ -20,14 +20,14 @@ func TestRegistrations(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := c.(*joined)
-	good := api.Registration{Address: netip.MustParseAddr("10.0.0.9"), Port: 1935}
+	good := api.Registration{Address: "10.0.0.9", Port: 1935}
 	with := func(f func(*api.Registration)) api.Registration {
 		r := good
 		f(&r)
 		return r
 	}
 	at := func(address string, port uint16) api.Registration {
-		return api.Registration{Address: netip.MustParseAddr(address), Port: port}
+		return api.Registration{Address: address, Port: port}
 	}
 	for _, tt := range []struct {
 		name string
@@ -47,6 +47,7 @@ func TestRegistrations(t *testing.T) {
 		{"a b", good, api.ErrInvalid, `"a b" is not a name`},
 		{strings.Repeat("a", 64), good, api.ErrInvalid, "is not a name"},
 		{"a", api.Registration{Port: 1935}, api.ErrInvalid, "address: a peer needs an IPv4 address"},
+		{"a", at("10.0.0", 1935), api.ErrInvalid, `address: "10.0.0" is not an IPv4 address`},
 		{"a", at("0.0.0.0", 1935), api.ErrInvalid, "address: 0.0.0.0 is not an IPv4 address of one host"},
 		{"a", at("224.0.0.1", 1935), api.ErrInvalid, "not an IPv4 address of one host"},
 		{"a", at("::1", 1935), api.ErrInvalid, "not an IPv4 address of one host"},
@@ -54,13 +55,15 @@ func TestRegistrations(t *testing.T) {
 		{"a", with(func(r *api.Registration) { r.MaxViewers = -1 }), api.ErrInvalid, "negative"},
 		{"a", with(func(r *api.Registration) { r.DSCP = 64 }), api.ErrInvalid, "dscp: want a mark"},
 		{"a", with(func(r *api.Registration) { r.Streams = []api.Stream{{App: "live"}} }), api.ErrInvalid, "streams[0]: want app, key"},
+		{"a", with(func(r *api.Registration) { r.Streams = []api.Stream{{App: "live", Key: "a", From: "hs"}} }), api.ErrInvalid,
+			`streams[0].from: "hs" is not ADDRESS:PORT`},
 	} {
 		_, err := j.Register(tt.name, tt.r)
 		if !errors.Is(err, tt.is) || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %+v: %v; want %s", tt.name, tt.r, err, tt.want)
 		}
 	}
-	marked := api.Registration{Address: netip.MustParseAddr("10.0.0.11"), Port: 1936, Ingest: true, DSCP: 10, MaxViewers: 5}
+	marked := api.Registration{Address: "10.0.0.11", Port: 1936, Ingest: true, DSCP: 10, MaxViewers: 5}
 	if _, err := j.Register("marked", marked); err != nil {
 		t.Error(err)
 	}
@@ -70,8 +73,8 @@ func TestRegistrations(t *testing.T) {
 		}
 	}
 	marked.Streams = []api.Stream{
-		{App: "live", Key: "a", From: netip.MustParseAddrPort("10.0.0.1:1935")},
-		{App: "live", Key: "b", From: netip.MustParseAddrPort("192.0.2.1:1935")},
+		{App: "live", Key: "a", From: "10.0.0.1:1935"},
+		{App: "live", Key: "b", From: "192.0.2.1:1935"},
 		{App: "live", Key: "c"},
 	}
 	if _, err := j.Register("marked", marked); err != nil {

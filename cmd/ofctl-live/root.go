@@ -36,11 +36,11 @@ Without a command it runs the controller until SIGTERM; SIGHUP reads the configu
 	}
 	f := cmd.Flags()
 	f.StringVar(&file, "config", "", "configuration `FILE`; without one the defaults hold")
-	f.String("policy", "", "policy of every service that names none: direct or bypass")
+	f.String("policy", "", "`POLICY` of every service that names none: direct or bypass (default direct)")
 	f.StringArray("listen", nil, "`HOST:PORT` for switches, repeatable (default 0.0.0.0:6653 and 0.0.0.0:6633)")
-	f.String("http", "", "`HOST:PORT` of the API and metrics (default 127.0.0.1:9653)")
-	f.String("log-level", "", "error, warn, info, debug or trace (default info)")
-	f.String("log-format", "", "text, json, or auto: text on a terminal, else JSON (default auto)")
+	f.String("http", "", "`HOST:PORT` of the API and metrics, or empty for none (default 127.0.0.1:9653)")
+	f.String("log-level", "", "`LEVEL`: error, warn, info, debug or trace (default info)")
+	f.String("log-format", "", "`FORMAT`: text, json, or auto: text on a terminal, else JSON (default auto)")
 
 	cmd.AddCommand(newCheckCommand(), newDecodeCommand(), newPolicyCommand(), newRelayCommand(), newVersionCommand())
 	return cmd

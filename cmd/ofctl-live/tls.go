@@ -20,7 +20,7 @@ func tlsConfig(t config.TLS) (*tls.Config, error) {
 	}
 	cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 	if err != nil {
-		return nil, fmt.Errorf("controller.tls: %w", err)
+		return nil, fmt.Errorf("controller.tls: cert %s, key %s: %w", t.Cert, t.Key, err)
 	}
 	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	if t.ClientCA != "" {

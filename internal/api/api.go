@@ -6,10 +6,11 @@
 //	GET    /-/healthy, /-/ready  200 while the process runs; 200 once it serves switches, else 503 and why
 //	GET    /v1/switches, /v1/links, /v1/hosts, /v1/sessions, /v1/peers, /v1/streams, /v1/policy,
 //	       /v1/config
-//	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one;
-//	       ?dry_run=true answers which sessions would move, ?migrate=true ends those so that they dial again,
-//	                             until the policy or the configuration changes once more; not among them are sessions whose
-//	                             client's place is unknown, as it is in the first seconds after a restart
+//	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one
+//	       ?dry_run=true         changes nothing, and answers which sessions would be served from elsewhere
+//	       ?migrate=true         also ends those sessions, a few at a time, so that their players dial again; the next change of
+//	                             policy or configuration leaves the rest alone. A session whose client has no known place,
+//	                             as in the first seconds after a restart, is never among them
 //	PUT    /v1/peers/{name}      a Registration, renewed before its time is over; DELETE to leave
 //	GET    /v1/upstream          ?app=live&key=a&relay=NAME: where that relay should pull that stream from;
 //	       &than=ADDRESS:PORT&wait=5s  answers once the first is another than that, or after so long
@@ -155,7 +156,7 @@ func New(o Options) http.Handler {
 			return
 		}
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		problem(w, http.StatusMethodNotAllowed, r.URL.Path+": "+r.Method+" is not for it, but "+strings.Join(methods, " and "))
+		problem(w, http.StatusMethodNotAllowed, r.URL.Path+" takes "+strings.Join(methods, " and ")+", not "+r.Method)
 	})
 	return mux
 }

@@ -150,9 +150,9 @@ func TestChanges(t *testing.T) {
 	status, got, _ = do(h, "PUT", "/v1/peers/hb", `{"address":"10.0.0.1","port":1935,"max_viewers":100,"max_kbps":0,"viewers":3,
 		"draining":false,"ingest":true,"dscp":10,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"age_seconds":10.5,"published":true},
 		{"app":"live","key":"b","viewers":0,"kbps":0,"age_seconds":1,"published":false,"from":"10.0.0.2:1935"}]}`)
-	want := Registration{Address: netip.MustParseAddr("10.0.0.1"), Port: 1935, MaxViewers: 100, Viewers: 3, Ingest: true, DSCP: 10,
+	want := Registration{Address: "10.0.0.1", Port: 1935, MaxViewers: 100, Viewers: 3, Ingest: true, DSCP: 10,
 		Streams: []Stream{{App: "live", Key: "a", Viewers: 2, Kbps: 600, AgeSeconds: 10.5, Published: true},
-			{App: "live", Key: "b", AgeSeconds: 1, From: netip.MustParseAddrPort("10.0.0.2:1935")}}}
+			{App: "live", Key: "b", AgeSeconds: 1, From: "10.0.0.2:1935"}}}
 	if status != 200 || !equalJSON(t, got, `{"ttl_seconds":15}`) || !reflect.DeepEqual(f.peers["hb"], want) {
 		t.Errorf("PUT peer: %d %s, told %+v", status, got, f.peers["hb"])
 	}
@@ -186,7 +186,7 @@ func TestProblems(t *testing.T) {
 		{"PUT", "/v1/policy", `direct`, 400, "body: not JSON at byte 1: "},
 		{"PUT", "/v1/policy", `{"policy":5}`, 400, "body: policy: want a string, got number"},
 		{"PUT", "/v1/policy", `[]`, 400, "body: want an object, got array"},
-		{"PUT", "/v1/policy", `{"policy":"direct"`, 400, "unexpected EOF"},
+		{"PUT", "/v1/policy", `{"policy":"direct"`, 400, "body: not JSON: it ends in the middle"},
 		{"PUT", "/v1/policy?dryrun=true", `{"policy":"direct"}`, 400, `unknown argument "dryrun"; known: dry_run, migrate`},
 		{"PUT", "/v1/policy?dry_run", `{"policy":"direct"}`, 400, "dry_run=: want true or false"},
 		{"PUT", "/v1/policy?dry_run=", `{"policy":"direct"}`, 400, "dry_run=: want true or false"},
@@ -199,15 +199,15 @@ func TestProblems(t *testing.T) {
 		{"PUT", "/v1/peers/a", `{"streams":{}}`, 400, "streams: want a list, got object"},
 		{"PUT", "/v1/peers/a", `{"streams":[{"viewers":1.5}]}`, 400, "viewers: want a whole number, got number 1.5"},
 		{"PUT", "/v1/peers/a", `{"bogus":1}`, 400, `body: unknown field "bogus"`},
-		{"POST", "/v1/policy", `{}`, 405, "POST is not for it, but GET and PUT"},
-		{"DELETE", "/v1/sessions", ``, 405, "DELETE is not for it, but GET"},
-		{"GET", "/v1/peers/a", ``, 405, "GET is not for it, but PUT and DELETE"},
+		{"POST", "/v1/policy", `{}`, 405, "/v1/policy takes GET and PUT, not POST"},
+		{"DELETE", "/v1/sessions", ``, 405, "/v1/sessions takes GET, not DELETE"},
+		{"GET", "/v1/peers/a", ``, 405, "/v1/peers/a takes PUT and DELETE, not GET"},
 		{"GET", "/v1/upstream?app=&key=a&relay=r", ``, 400, "want ?app=APP&key=KEY&relay=NAME"},
 		{"GET", "/v1/upstream?app=live&key=a&relay=r&than=hs&wait=5s", ``, 400, "than=hs: want ADDRESS:PORT"},
 		{"GET", "/v1/upstream?app=live&key=a&relay=r&wait=5s", ``, 400, "than=: want ADDRESS:PORT"},
 		{"GET", "/v1/upstream?app=live&key=a&relay=r&than=10.0.0.2:1935&wait=21s", ``, 400, "wait=21s: want a duration up to 20s"},
 		{"GET", "/v1/upstream?app=live&key=a&relay=r&than=10.0.0.2:1935&wait=-1s", ``, 400, "wait=-1s: want"},
-		{"PUT", "/v1/peers/a", `{"streams":[{"from":"hs"}]}`, 400, "not an ip:port"},
+		{"PUT", "/v1/peers/a", `{"address":5}`, 400, "address: want a string, got number"},
 		{"DELETE", "/v1/peers/none", ``, 404, `peer "none"`},
 		{"GET", "/v1/upstream?app=live", ``, 400, "want ?app"},
 		{"GET", "/v1/upstream?app=live&key=a&relay=r&thn=10.0.0.2:1935", ``, 400, `unknown argument "thn"; known: app, key, relay, than, wait`},

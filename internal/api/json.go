@@ -50,6 +50,9 @@ func inWords(err error) string {
 	if wrong := new(json.SyntaxError); errors.As(err, &wrong) {
 		return fmt.Sprintf("not JSON at byte %d: %v", wrong.Offset, err)
 	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "not JSON: it ends in the middle"
+	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
 

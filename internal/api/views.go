@@ -1,9 +1,6 @@
 package api
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 // A Switch is a connected OpenFlow switch.
 type Switch struct {
@@ -118,15 +115,15 @@ type Move struct {
 
 // A Registration is the body of PUT /v1/peers/{name}: what a relay says of itself.
 type Registration struct {
-	Address    netip.Addr `json:"address"`
-	Port       uint16     `json:"port"`
-	MaxViewers int        `json:"max_viewers"` // 0: no limit
-	MaxKbps    int        `json:"max_kbps"`    // 0: no limit
-	Viewers    int        `json:"viewers"`
-	Draining   bool       `json:"draining"`
-	Ingest     bool       `json:"ingest"` // it takes publishers
-	DSCP       uint8      `json:"dscp"`   // marks its own connections to a service; 0: all of its host's are its own
-	Streams    []Stream   `json:"streams"`
+	Address    string   `json:"address"` // IPv4
+	Port       uint16   `json:"port"`
+	MaxViewers int      `json:"max_viewers"` // 0: no limit
+	MaxKbps    int      `json:"max_kbps"`    // 0: no limit
+	Viewers    int      `json:"viewers"`
+	Draining   bool     `json:"draining"`
+	Ingest     bool     `json:"ingest"` // it takes publishers
+	DSCP       uint8    `json:"dscp"`   // marks its own connections to a service; 0: all of its host's are its own
+	Streams    []Stream `json:"streams"`
 }
 
 // A Stream is one that a relay holds.
@@ -136,9 +133,8 @@ type Stream struct {
 	Viewers    int     `json:"viewers"`
 	Kbps       int     `json:"kbps"`
 	AgeSeconds float64 `json:"age_seconds"`
-	Published  bool    `json:"published"` // by a publisher at this relay, not pulled
-	// From is where it comes from now; absent: from nowhere, or from a publisher.
-	From netip.AddrPort `json:"from,omitzero"`
+	Published  bool    `json:"published"`      // by a publisher at this relay, not pulled
+	From       string  `json:"from,omitempty"` // "address:port" it comes from now; absent: from nowhere, or from a publisher
 }
 
 // Registered answers a Registration.

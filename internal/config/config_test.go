@@ -105,7 +105,9 @@ func TestErrors(t *testing.T) {
 		{"listen without port", "listen: [localhost]", `f.yaml:1: listen[0]: "localhost" is not HOST:PORT`},
 		{"listen port", "listen: ['a:65536']", `f.yaml:1: listen[0]: "65536" is not a port, 0 to 65535`},
 		{"listen host", "listen: ['a b:1']", `f.yaml:1: listen[0]: "a b" is neither an IP address nor a host's name`},
-		{"listen twice", "listen: [':1', ':1']", `f.yaml:1: listen[1]: :1 is listen[0] already`},
+		{"listen twice", "listen: [':1', ':1']", `f.yaml:1: listen[1]: :1 overlaps listen[0], :1`},
+		{"listen on all and on one", "listen: ['127.0.0.1:1', '0.0.0.0:1']", `listen[1]: 0.0.0.0:1 overlaps listen[0], 127.0.0.1:1`},
+		{"http where switches are served", "http: '0.0.0.0:6633'", `f.yaml:1: http: 0.0.0.0:6633 overlaps listen[1], 0.0.0.0:6633`},
 		{"name missing", "services:\n  - {address: 10.0.0.2}", `f.yaml:2: services[0].name: "" is not a name`},
 		{"name unfit", "services: [{name: 'a b', address: 10.0.0.2}]", `f.yaml:1: services[0].name: "a b" is not a name`},
 		{"name shared", cdn + "peers:\n- {address: 10.0.0.1, name: cdn}",
@@ -141,6 +143,12 @@ func TestErrors(t *testing.T) {
 		{"pins of nobody", "controller: {tls: {cert: a, key: b, pins: {a: 1}}}", `controller.tls.pins: of no use without client_ca`},
 		{"level", "log: {level: inf}", `f.yaml:1: log.level: unknown level "inf"; did you mean "info"?`},
 		{"relay upstream", "relay: {upstream: 10.0.0.2/live}", `relay.upstream[0]: "10.0.0.2/live" is not an address of the form rtmp://`},
+		{"relay upstream without host", "relay: {upstream: 'rtmp://:1935/live'}", `"rtmp://:1935/live" is not an address of the form rtmp://`},
+		{"relay upstream port", "relay: {upstream: 'rtmp://10.0.0.2:99999/live'}", `relay.upstream[0]: "99999" is not a port, 1 to 65535`},
+		{"relay push user", "relay: {push: 'rtmp://u:p@10.0.0.2/live'}", `relay.push[0]: "rtmp://u:p@10.0.0.2/live" is not an address`},
+		{"relay controller", "relay: {advertise: 10.0.0.1, controller: 'http://10.0.0.9/?x'}", `relay.controller: "http://10.0.0.9/?x" is not`},
+		{"relay http", "relay: {http: 'a:1935'}", `relay.http: a:1935 overlaps relay.listen[0], :1935`},
+		{"relay registers from nowhere", "relay: {controller: 'http://10.0.0.9:9653'}", `f.yaml:1: relay.controller: to register, say with advertise`},
 		{"relay ingest", "relay: {ingest: true}", `f.yaml:1: relay.ingest: of no use without push`},
 		{"relay mark", "relay: {dscp: 64}", `relay.dscp: 64 is not a mark`},
 		{"relay range", "relay: {publish: {allow: [10.0.0.0/40]}}", `relay.publish.allow[0]: "10.0.0.0/40" is neither an IP address nor`},
@@ -208,15 +216,31 @@ func TestLoadMissing(t *testing.T) {
 	}
 }
 
-func TestNeedsRestart(t *testing.T) {
+func TestReload(t *testing.T) {
 	a, b := Default(), Default()
 	b.Policy, b.Log.Level, b.Bypass.Margin = PolicyBypass, "debug", time.Second
-	if got := a.NeedsRestart(b); got != nil {
-		t.Errorf("policy, level and margin need a restart: %v", got)
+	want := *b
+	if got, kept := a.Reload(b); kept != nil || !reflect.DeepEqual(*got, want) {
+		t.Errorf("policy, level and margin: %+v, kept %v; want all of them changed", got, kept)
 	}
-	b.Listen, b.Controller.LLDPInterval = []string{":1"}, time.Second
-	if got := a.NeedsRestart(b); !reflect.DeepEqual(got, []string{"listen", "controller"}) {
-		t.Errorf("got %v, want listen and controller", got)
+	b.Listen, b.HTTP, b.Log.Format, b.Controller.LLDPInterval = []string{":1"}, ":2", "json", time.Second
+	got, kept := a.Reload(b)
+	if !reflect.DeepEqual(kept, []string{"listen", "http", "log.format", "controller"}) || !reflect.DeepEqual(*got, want) {
+		t.Errorf("%+v, kept %v; want what only a restart changes as it was, and named", got, kept)
+	}
+}
+
+// What can be listened on side by side is accepted.
+func TestListenersApart(t *testing.T) {
+	for _, in := range []string{
+		"listen: ['127.0.0.1:0', '127.0.0.1:0']",
+		"listen: ['127.0.0.1:1', '127.0.0.2:1']",
+		"listen: ['0.0.0.0:1', '[::1]:1']",
+		"http: '127.0.0.1:1'\nlisten: ['127.0.0.1:2']",
+	} {
+		if _, err := Parse("f.yaml", []byte(in)); err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
 	}
 }
 

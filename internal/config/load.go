@@ -107,21 +107,23 @@ func (o Override) node() *yaml.Node {
 // YAML writes the whole configuration, defaults included, as Parse reads it.
 func (c *Config) YAML() ([]byte, error) { return yaml.Marshal(c) }
 
-// NeedsRestart names the parts in which next differs from c and which a running daemon cannot change.
-func (c *Config) NeedsRestart(next *Config) []string {
-	var parts []string
-	for _, p := range []struct {
-		name     string
-		old, new any
+// Reload returns what a daemon that runs on c runs on once it has read next: next, but for what only a restart changes, which
+// stays as c has it. kept names the keys of those in which the two differ.
+func (c *Config) Reload(next *Config) (running *Config, kept []string) {
+	for _, part := range []struct {
+		key     string
+		differs bool
 	}{
-		{"listen", c.Listen, next.Listen},
-		{"http", c.HTTP, next.HTTP},
-		{"log.format", c.Log.Format, next.Log.Format},
-		{"controller", c.Controller, next.Controller},
+		{"listen", !slices.Equal(c.Listen, next.Listen)},
+		{"http", c.HTTP != next.HTTP},
+		{"log.format", c.Log.Format != next.Log.Format},
+		{"controller", !reflect.DeepEqual(c.Controller, next.Controller)},
 	} {
-		if !reflect.DeepEqual(p.old, p.new) {
-			parts = append(parts, p.name)
+		if part.differs {
+			kept = append(kept, part.key)
 		}
 	}
-	return parts
+	mixed := *next
+	mixed.Listen, mixed.HTTP, mixed.Log.Format, mixed.Controller = c.Listen, c.HTTP, c.Log.Format, c.Controller
+	return &mixed, kept
 }

@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,7 +39,7 @@ func (c *Config) validate() Errors {
 	v.oneOf("log.level", "level", c.Log.Level, levels)
 	v.oneOf("log.format", "format", c.Log.Format, formats)
 	v.listen("listen", c.Listen)
-	v.http("http", c.HTTP)
+	v.http("http", c.HTTP, "listen", c.Listen)
 	v.places(c)
 	v.oneOf("bypass.strategy", "strategy", c.Bypass.Strategy, strategies)
 	v.between("bypass.margin", c.Bypass.Margin, 0, time.Minute)
@@ -123,16 +125,14 @@ func (v *validator) controller(c *Controller) {
 
 func (v *validator) relay(r *Relay) {
 	v.listen("relay.listen", r.Listen)
-	v.http("relay.http", r.HTTP)
+	v.http("relay.http", r.HTTP, "relay.listen", r.Listen)
 	if r.Name != "" {
 		v.name("relay.name", r.Name)
 	}
 	if r.Controller != "" {
 		v.url("relay.controller", r.Controller, "http", "https")
 	}
-	if r.Advertise != "" {
-		v.advertise("relay.advertise", r.Advertise)
-	}
+	v.advertise(r)
 	v.urls("relay.upstream", r.Upstream)
 	v.urls("relay.push", r.Push)
 	if r.Ingest && len(r.Push) == 0 {
@@ -162,33 +162,67 @@ func (v *validator) listen(path string, addrs []string) {
 	if len(addrs) == 0 {
 		v.fail(path, "want at least one HOST:PORT")
 	}
-	seen := map[string]int{}
 	for i, a := range addrs {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		v.hostPort(at, a)
-		if first, ok := seen[a]; ok {
-			v.fail(at, "%s is %s[%d] already", a, path, first)
-		}
-		seen[a] = i
+		v.free(at, a, path, addrs[:i])
 	}
 }
 
-// advertise judges where viewers are to find a relay: rules send them to one IPv4 address.
-func (v *validator) advertise(path, got string) {
-	at, err := netip.ParseAddrPort(got)
+// free judges whether an address can be listened on beside those of another path.
+func (v *validator) free(path, addr, others string, addrs []string) {
+	for i, a := range addrs {
+		if overlap(addr, a) {
+			v.fail(path, "%s overlaps %s[%d], %s", addr, others, i, a)
+			return
+		}
+	}
+}
+
+// overlap tells whether two addresses to listen on have a port in common, and a host. Port 0 is another each time.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	return errA == nil && errB == nil && portA == portB && portA != "0" && (covers(hostA, hostB) || covers(hostB, hostA))
+}
+
+// covers tells whether who listens on a host also listens on another.
+func covers(host, other string) bool {
+	switch host {
+	case other, "", "::": // the net package takes both for IPv4 too
+		return true
+	case "0.0.0.0":
+		return !strings.Contains(other, ":")
+	}
+	return false
+}
+
+// advertise judges where viewers are to find a relay, which one that registers has to know.
+func (v *validator) advertise(r *Relay) {
+	switch {
+	case r.Advertise != "" && !advertisable(r.Advertise):
+		v.fail("relay.advertise", "%q is not ADDRESS[:PORT] with the IPv4 address of one host", r.Advertise)
+	case r.Advertise == "" && r.Controller != "" && len(r.Listen) > 0 && !advertisable(r.Listen[0]):
+		v.fail("relay.controller", "to register, say with advertise at which IPv4 address viewers reach this relay; listen names none")
+	}
+}
+
+// advertisable tells whether rules can send viewers to ADDRESS or ADDRESS:PORT: it is one host's, of IPv4.
+func advertisable(s string) bool {
+	at, err := netip.ParseAddrPort(s)
 	if err != nil {
 		var a netip.Addr
-		a, err = netip.ParseAddr(got)
+		a, err = netip.ParseAddr(s)
 		at = netip.AddrPortFrom(a, rtmpPort)
 	}
-	if a := at.Addr(); err != nil || !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a == broadcast || at.Port() == 0 {
-		v.fail(path, "%q is not ADDRESS[:PORT] with the IPv4 address of one host", got)
-	}
+	return err == nil && CheckHost(at.Addr()) == nil && at.Port() != 0
 }
 
-func (v *validator) http(path, addr string) {
+// http judges an optional address to serve HTTP at, beside those of another path.
+func (v *validator) http(path, addr, others string, addrs []string) {
 	if addr != "" {
 		v.hostPort(path, addr)
+		v.free(path, addr, others, addrs)
 	}
 }
 
@@ -250,16 +284,18 @@ func (v *validator) hostPort(path, got string) {
 // hostname admits the empty name, which stands for every address.
 var hostname = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$`)
 
+// url judges the address of a server: a host, and no more than a path behind it.
 func (v *validator) url(path, got string, schemes ...string) {
 	u, err := url.Parse(got)
-	if err == nil && u.Host != "" {
-		for _, s := range schemes {
-			if u.Scheme == s {
-				return
-			}
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		v.fail(path, "%q is not an address of the form %s://HOST[:PORT]/...", got, schemes[0])
+		return
+	}
+	if text := u.Port(); text != "" {
+		if _, err := port(text); err != nil {
+			v.fail(path, "%v", err)
 		}
 	}
-	v.fail(path, "%q is not an address of the form %s://HOST[:PORT]/...", got, schemes[0])
 }
 
 func (v *validator) notNegative(path string, n int) {
