@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sirupsen/logrus"
+	logrustest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/ofctl-live/ofctl-live/internal/relay"
 )
@@ -181,5 +185,40 @@ func TestEarlyViewer(t *testing.T) {
 	w.consecutive(t, int(w.frames()[0]), int(p.next)-1)
 	if first := w.frames()[0]; first > 30 {
 		t.Errorf("the first frame is %d", first)
+	}
+}
+
+// What the controller has against a relay stands in the relay's log in its own words.
+func TestControllerRefuses(t *testing.T) {
+	for body, want := range map[string]string{
+		"{\n  \"error\": \"name or address is taken: hb (10.0.0.1:1935) is configured\"\n}": ": 409 Conflict: name or address is taken: hb (10.0.0.1:1935) is configured",
+		"<html>": ": 409 Conflict: <html>",
+	} {
+		c := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusConflict)
+			_, _ = io.WriteString(w, body)
+		}))
+		hook := &logrustest.Hook{}
+		log := logrus.New()
+		log.SetOutput(io.Discard)
+		log.AddHook(hook)
+		r, err := relay.New(relay.Options{Listen: []string{"127.0.0.1:0"}, Name: "hb", Controller: c.URL, Advertise: "10.0.0.1", Log: log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		eventually(t, 5*time.Second, "the relay says that it is not registered", func() bool {
+			return slices.ContainsFunc(hook.AllEntries(), func(e *logrus.Entry) bool {
+				err, _ := e.Data[logrus.ErrorKey].(error)
+				return e.Message == "not registered" && err != nil && strings.HasSuffix(err.Error(), want)
+			})
+		})
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		c.Close()
 	}
 }

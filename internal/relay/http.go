@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -25,11 +26,8 @@ func (r *Relay) handler() http.Handler {
 	return mux
 }
 
-func (r *Relay) serveHTTP(ctx context.Context) error {
-	l, err := listen(ctx, "HTTP", r.o.HTTP)
-	if err != nil {
-		return err
-	}
+// serveHTTP serves on l until ctx ends.
+func (r *Relay) serveHTTP(ctx context.Context, l net.Listener) error {
 	s := &http.Server{Handler: r.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()

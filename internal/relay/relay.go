@@ -78,14 +78,10 @@ func New(o Options) (*Relay, error) {
 func (r *Relay) Run(ctx context.Context) error {
 	r.ctx, r.cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer r.cut()
-	for _, a := range r.o.Listen {
-		l, err := listen(ctx, "RTMP", a)
-		if err != nil {
-			r.closeListeners()
-			return err
-		}
-		r.listeners = append(r.listeners, l)
-		r.log.WithField("address", l.Addr().String()).Info("relay listens")
+	web, err := r.open(ctx)
+	if err != nil {
+		r.closeListeners()
+		return err
 	}
 	drained, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -94,8 +90,8 @@ func (r *Relay) Run(ctx context.Context) error {
 		g.Go(func() error { return r.accept(l) })
 	}
 	g.Go(func() error { return r.janitor(gctx) })
-	if r.o.HTTP != "" {
-		g.Go(func() error { return r.serveHTTP(gctx) })
+	if web != nil {
+		g.Go(func() error { return r.serveHTTP(gctx, web) })
 	}
 	if r.o.Controller != "" {
 		g.Go(func() error { return r.belong(gctx) })
@@ -114,9 +110,29 @@ func (r *Relay) Run(ctx context.Context) error {
 		return nil
 	})
 	r.ready.Store(true)
-	err := g.Wait()
+	err = g.Wait()
 	r.work.Wait()
 	return err
+}
+
+// open opens every address that the relay listens on. web is nil where there is no HTTP to serve.
+func (r *Relay) open(ctx context.Context) (web net.Listener, err error) {
+	for _, a := range r.o.Listen {
+		l, err := listen(ctx, "RTMP", a)
+		if err != nil {
+			return nil, err
+		}
+		r.listeners = append(r.listeners, l)
+	}
+	if r.o.HTTP != "" {
+		if web, err = listen(ctx, "HTTP", r.o.HTTP); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range r.listeners {
+		r.log.WithField("address", l.Addr().String()).Info("relay listens")
+	}
+	return web, nil
 }
 
 // Addrs returns the addresses that the relay listens on, while it runs.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/ofctl-live/ofctl-live/internal/relay"
 	"github.com/ofctl-live/ofctl-live/internal/rtmp"
 )
@@ -245,22 +247,35 @@ func TestOptionsAreJudgedTogether(t *testing.T) {
 			t.Errorf("error does not mention %q: %v", part, err)
 		}
 	}
+	for _, a := range []string{"a:b:c", "hb", "0.0.0.0", "[::1]:1935", "10.0.0.1:0", "10.0.0.1:65536"} {
+		if _, err := relay.New(relay.Options{Advertise: a}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("advertise: %q", a)) {
+			t.Errorf("advertise %s: error %v", a, err)
+		}
+	}
+}
+
+// An address that cannot be had is one clear error, before anything is served or said to be.
+func TestAddressInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	r, err := relay.New(relay.Options{Listen: []string{taken.Addr().String()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "listen on " + taken.Addr().String() + " for RTMP: the port is in use by another process"
-	if err := r.Run(t.Context()); err == nil || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-	for _, a := range []string{"a:b:c", "hb", "0.0.0.0", "[::1]:1935", "10.0.0.1:0", "10.0.0.1:65536"} {
-		if _, err := relay.New(relay.Options{Advertise: a}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("advertise: %q", a)) {
-			t.Errorf("advertise %s: error %v", a, err)
+	for what, o := range map[string]relay.Options{
+		"RTMP": {Listen: []string{"127.0.0.1:0", taken.Addr().String()}},
+		"HTTP": {Listen: []string{"127.0.0.1:0"}, HTTP: taken.Addr().String()},
+	} {
+		var said strings.Builder
+		log := logrus.New()
+		log.SetOutput(&said)
+		o.Log = log
+		r, err := relay.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "listen on " + taken.Addr().String() + " for " + what + ": the port is in use by another process"
+		if err := r.Run(t.Context()); err == nil || err.Error() != want || said.Len() != 0 {
+			t.Errorf("error %v, log %q; want %s and no word more", err, said.String(), want)
 		}
 	}
 }

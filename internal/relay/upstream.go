@@ -104,7 +104,8 @@ func (d *directory) ask(ctx context.Context, id streamID, known []rtmp.URL) ([]r
 	return us, nil
 }
 
-// call makes one request of the controller, for which ctx should have a limit. An answer other than 2xx is an error that carries its text.
+// call makes one request of the controller, for which ctx should have a limit. An answer other than 2xx is an error that carries
+// its text.
 func (d *directory) call(ctx context.Context, method, path string, body io.Reader, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, d.controller+path, body)
 	if err != nil {
@@ -123,8 +124,7 @@ func (d *directory) call(ctx context.Context, method, path string, body io.Reade
 		return fmt.Errorf("relay: controller: %s %s: %w", method, path, err)
 	}
 	if resp.StatusCode/100 != 2 {
-		text := strings.TrimSpace(string(b[:min(len(b), 200)]))
-		return fmt.Errorf("relay: controller: %s %s: %s: %s", method, path, resp.Status, text)
+		return fmt.Errorf("relay: controller: %s %s: %s: %s", method, path, resp.Status, refusal(b))
 	}
 	if answer == nil || len(b) == 0 {
 		return nil
@@ -133,4 +133,15 @@ func (d *directory) call(ctx context.Context, method, path string, body io.Reade
 		return fmt.Errorf("relay: controller: %s %s: %w", method, path, err)
 	}
 	return nil
+}
+
+// refusal is what the controller says against a request: the error that it names, or the beginning of what is not its answer.
+func refusal(body []byte) string {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &answer) == nil && answer.Error != "" {
+		return answer.Error
+	}
+	return strings.TrimSpace(string(body[:min(len(body), 200)]))
 }
