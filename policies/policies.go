@@ -4,7 +4,6 @@ package policies
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,5 +40,5 @@ func New(name string, o Options) (Policy, error) {
 		}
 		return p, nil
 	}
-	return nil, fmt.Errorf("policies: unknown policy %q: one of %s", name, strings.Join(slices.Sorted(slices.Values(Names())), ", "))
+	return nil, fmt.Errorf("policies: unknown policy %q: one of %s", name, strings.Join(Names(), ", "))
 }
