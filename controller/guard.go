@@ -13,9 +13,9 @@ import (
 
 // Nothing is dropped while the daemon and its switches keep up. Where they do not, what costs everybody is shared out by switch,
 // port and class: packets that go to all ports, or whose sender is new, questions that the controller answers itself, new
-// connections to services, and what nobody asked for. A port that exceeds its share is quenched on the switch: such packets are dropped there for a
-// second, so that they take nothing from the channel that others need. What has a rule still passes, and who only asks for
-// one is not bounded.
+// connections to services, and what nobody asked for. A port that exceeds its share is quenched on the switch: such packets are
+// dropped there for a second, so that they take nothing from the channel that others need. What has a rule still passes, and who
+// only asks for one is not bounded.
 //
 // The ports of one switch have a share together, whatever their number. Where that is used up, each of them still has a little
 // of its own, so that those who flood take nothing from who does not. What comes over a link may be all that another switch may
@@ -83,12 +83,6 @@ var shares = [classes]share{
 // whole is the share of all ports of a switch.
 func (s share) whole() share { return share{s.rate * switchPorts, s.burst * switchPorts} }
 
-// A bucket is a token bucket. Its zero value is full.
-type bucket struct {
-	spent float64
-	last  time.Time
-}
-
 // An allowance is what a port has had of a share. Its zero value has had nothing.
 type allowance struct{ own, least, refused bucket }
 
@@ -111,20 +105,6 @@ func (a *allowance) take(sw *bucket, s share, now time.Time) verdict {
 		return granted
 	}
 	return overSwitch
-}
-
-// take spends one token of a bucket that holds burst and regains rate a second; false where it is empty.
-func (b *bucket) take(now time.Time, rate, burst float64) bool { return b.spend(1, now, rate, burst) }
-
-// spend spends n tokens, or none where it holds less.
-func (b *bucket) spend(n float64, now time.Time, rate, burst float64) bool {
-	b.spent = max(0, b.spent-now.Sub(b.last).Seconds()*rate)
-	b.last = now
-	if b.spent+n > burst {
-		return false
-	}
-	b.spent += n
-	return true
 }
 
 // A portGuard is what one port has had of its shares. Of the reading goroutine.

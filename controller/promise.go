@@ -11,7 +11,8 @@ import (
 )
 
 // What a viewer takes of a peer's bandwidth is measured some seconds after he has been let in, or once the stream begins that he
-// waits for. Until then it is promised to him: a thousand who come within a second would else all find the peer's line as empty as the first did.
+// waits for. Until then it is promised to him: a thousand who come within a second would otherwise all find the peer's line as
+// empty as the first did.
 
 // assumedKbps is promised to a viewer while nothing is known of what others take, in kbit/s: a stream of 720 lines as
 // broadcasters send it.

@@ -40,7 +40,7 @@ func (c Cookie) String() string { return fmt.Sprintf("0x%x", uint64(c)) }
 // A Kind is what a rule is for. The numbers are on the wire: they must not change.
 type Kind uint8
 
-// The kinds of rules, from the design's flow table.
+// The kinds of rules; ARCHITECTURE.md has the whole table.
 const (
 	KindForeign  Kind = iota // not ours
 	KindMiss                 // table miss -> controller
@@ -66,21 +66,3 @@ func (k Kind) String() string {
 	}
 	return "unknown"
 }
-
-// The priorities of the one table, highest first. Between two of them any rule of the higher wins; an OpenFlow 1.0 rule
-// without a single wildcard would outrank them all, so no rule of ours is one.
-const (
-	PriorityLLDP        = 60000 // discovery must see its own packets whatever else is installed
-	PriorityProbe       = 55000 // answers to probes look like a peer's own traffic otherwise
-	PriorityHandsOff    = 50000 // a relay's own pull is never redirected to itself
-	PrioritySession     = 40000 // a decided connection
-	PriorityService     = 30000 // an undecided connection
-	PriorityQuenchARP   = PriorityARP + 1
-	PriorityQuenchNew   = PriorityService + 1
-	PriorityQuenchLLDP  = PriorityLLDP + 1
-	PriorityQuenchProbe = PriorityProbe + 1
-	PriorityARP         = 20000
-	PriorityPair        = 10000
-	PriorityQuench      = 1 // over the table miss only: what has a rule still passes
-	PriorityMiss        = 0
-)

@@ -21,8 +21,9 @@ type Learned struct {
 }
 
 // Learn records that a host with this hardware address, and this IPv4 address if not zero, sent a packet in at a point.
-// Group addresses, link ports and ports that the switch never named teach nothing. An IPv4 address goes to whoever claimed it last, unless it has only just
-// changed hands; who had it is known without one from then on, so that its next claim is heard again.
+// Group addresses, link ports and ports that the switch never named teach nothing. An IPv4 address goes to whoever claimed it
+// last, unless it has only just changed hands; who had it is known without one from then on, so that its next claim is heard
+// again.
 func (s *Store) Learn(mac ofproto.MAC, ip ofproto.IPv4, at Point, now time.Time) (l Learned) {
 	s.edit(func(snap Snapshot) *Snapshot {
 		if p, named := snap.port(at); !named || p.IsLink() || mac[0]&1 != 0 || mac == (ofproto.MAC{}) {
