@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"crypto/rand"
 	"math"
 	"time"
 
@@ -16,10 +15,9 @@ const (
 	pushQueue = 10 * time.Second
 	// catchUp bounds how fast a push sends what it is behind with, in multiples of the stream's rate. The publisher's line
 	// is often that of the first viewers too, whose frames would wait behind such a burst.
-	catchUp     = 2
-	openTimeout = 5 * time.Second // for the handshake and commands of a connection that we make
-	minBackoff  = 250 * time.Millisecond
-	maxBackoff  = 5 * time.Second
+	catchUp    = 2
+	minBackoff = 250 * time.Millisecond
+	maxBackoff = 5 * time.Second
 )
 
 // A push hands a stream that is published here on to another server, for as long as there is a publisher and Keep
@@ -195,43 +193,4 @@ func toServer(m rtmp.Message, streamID uint32) rtmp.Message {
 		m.Payload = rtmp.PublishedMetadata(body)
 	}
 	return m
-}
-
-// open calls a server and gets it to agree to req. The connection is closed when ctx ends.
-func open(ctx context.Context, target rtmp.URL, req *rtmp.Request, o Options) (*receiver, *rtmp.Conn, error) {
-	c, err := dial(ctx, target.Address(), o.DSCP)
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // unblocks what is under way
-	defer stop()
-	_ = c.SetDeadline(time.Now().Add(openTimeout))
-	in := newReceiver(c)
-	c2, err := rtmp.ClientHandshake(in, rand.Reader, uint32(time.Now().UnixMilli()))
-	if err == nil {
-		conn := rtmp.NewConn(in, c2)
-		conn.SetReadBuffer(receiveBuffer)
-		if err = rtmp.Open(conn, req, o.ChunkSize); err == nil && ctx.Err() == nil {
-			_ = c.SetDeadline(time.Time{})
-			in.opening = false
-			return in, conn, nil
-		}
-	}
-	_ = c.Close()
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	return nil, nil, err
-}
-
-// sleep waits and reports whether ctx still stands.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -78,7 +78,7 @@ func New(o Options) (*Relay, error) {
 func (r *Relay) Run(ctx context.Context) error {
 	r.ctx, r.cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer r.cut()
-	web, err := r.open(ctx)
+	web, err := r.listenAll(ctx)
 	if err != nil {
 		r.closeListeners()
 		return err
@@ -94,7 +94,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		g.Go(func() error { return r.serveHTTP(gctx, web) })
 	}
 	if r.o.Controller != "" {
-		g.Go(func() error { return r.belong(gctx) })
+		g.Go(func() error { return r.stayRegistered(gctx) })
 	}
 	g.Go(func() error {
 		defer stop()
@@ -115,8 +115,8 @@ func (r *Relay) Run(ctx context.Context) error {
 	return err
 }
 
-// open opens every address that the relay listens on. web is nil where there is no HTTP to serve.
-func (r *Relay) open(ctx context.Context) (web net.Listener, err error) {
+// listenAll opens every address that the relay listens on. web is nil where there is no HTTP to serve.
+func (r *Relay) listenAll(ctx context.Context) (web net.Listener, err error) {
 	for _, a := range r.o.Listen {
 		l, err := listen(ctx, "RTMP", a)
 		if err != nil {

@@ -44,10 +44,10 @@ type streamReport struct {
 	From netip.AddrPort `json:"from,omitzero"`
 }
 
-// belong registers with the controller and renews until ctx ends, then leaves. It renews early when streams come from
+// stayRegistered registers with the controller and renews until ctx ends, then leaves. It renews early when streams come from
 // elsewhere than it has told. A controller that does not answer is tried again at the next renewal: the relay serves with or
 // without it.
-func (r *Relay) belong(ctx context.Context) error {
+func (r *Relay) stayRegistered(ctx context.Context) error {
 	tick := time.NewTicker(renewal)
 	defer tick.Stop()
 	log := r.log.WithField("controller", r.o.Controller)
@@ -154,40 +154,4 @@ func (s *stream) report(now time.Time) streamReport {
 		sr.AgeSeconds = math.Round(now.Sub(s.born).Seconds()*10) / 10
 	}
 	return sr
-}
-
-// drain turns new viewers away and waits for those that are there, for as long as Options.Drain allows.
-func (r *Relay) drain() {
-	r.draining.Store(true)
-	r.metrics.draining.Set(1)
-	if r.o.Controller != "" {
-		ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
-		if err := r.report(ctx); err != nil {
-			r.log.WithError(err).Warn("could not tell the controller of draining")
-		}
-		cancel()
-	}
-	r.closeListeners()
-	r.mu.Lock()
-	left := r.viewers
-	r.mu.Unlock()
-	r.log.WithField("viewers", left).Info("relay drains")
-	deadline := time.NewTimer(r.o.Drain)
-	defer deadline.Stop()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		r.mu.Lock()
-		left := r.viewers
-		r.mu.Unlock()
-		if left == 0 {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			r.log.WithField("viewers", left).Warn("relay ends with viewers")
-			return
-		}
-	}
 }
