@@ -106,18 +106,20 @@ func (t *installer) fly(in installation) {
 
 // landed takes out the next installation that a barrier confirms: the first, as a rule. Under mu.
 func (t *installer) landed(barrier uint32) (in installation, ok bool) {
-	i := slices.IndexFunc(t.flying[:len(t.flying)-t.open], func(in installation) bool { return in.barrier == barrier })
-	if i < 0 {
-		return installation{}, false
+	for i := range t.flying[:len(t.flying)-t.open] {
+		if t.flying[i].barrier != barrier {
+			continue
+		}
+		in = t.flying[i]
+		if i > 0 {
+			t.flying = slices.Delete(t.flying, i, i+1)
+		} else {
+			t.flying[0] = installation{}
+			t.flying = t.flying[1:]
+		}
+		return in, true
 	}
-	in = t.flying[i]
-	if i > 0 {
-		t.flying = slices.Delete(t.flying, i, i+1)
-	} else {
-		t.flying[0] = installation{}
-		t.flying = t.flying[1:]
-	}
-	return in, true
+	return in, false
 }
 
 // acknowledged handles a barrier reply: what it confirms is applied now, not before. It answers false where it confirms nothing.

@@ -55,17 +55,17 @@ type servedMetrics struct {
 // active counts n sessions more as active. While it does so the series cannot be forgotten.
 func (m *metrics) active(policy, source string, n int) {
 	for {
-		s := m.from(policy, source)
 		m.mu.RLock()
-		still := m.served[served{policy, source}] == s
-		if still {
+		s, ok := m.served[served{policy, source}]
+		if ok {
 			s.active.Add(int64(n))
 			s.sessions.Add(float64(n))
 		}
 		m.mu.RUnlock()
-		if still {
+		if ok {
 			return
 		}
+		m.from(policy, source)
 	}
 }
 

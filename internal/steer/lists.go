@@ -2,6 +2,7 @@ package steer
 
 import (
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 )
 
@@ -9,58 +10,80 @@ import (
 // source are alike, and a hundred thousand sessions have no more lists than there are pairs of both. The zero Lists is empty
 // and ready, and of one goroutine; the nil Lists shares nothing. The lists may be read by any, and are never changed.
 type Lists struct {
-	plain map[list][]ofproto.Action
+	plain map[passage]*ways
 	loud  map[loud][]ofproto.Action
 }
 
 // maxLists bounds what is kept of each kind: beyond it all are made anew, and shared anew.
 const maxLists = 4096
 
-// A list says what a list of actions does.
-type list struct {
-	back           bool // the destination is set first, not the source
-	setSrc, setDst bool
-	dlSrc, dlDst   ofproto.MAC
-	nwSrc, nwDst   ofproto.IPv4
-	tpSrc, tpDst   uint16 // 0: as it is
-	out            ofproto.Port
+// A passage says what becomes of a connection on one switch, both ways. The zero ends stand where nothing is rewritten.
+type passage struct {
+	in, out ofproto.Port // of the way there
+	dialed  end          // what the client sees
+	source  end          // what takes its place
+	client  end          // what the source must not see, where its packets go back out of the port they came in by
 }
 
-func (l *Lists) of(k list) []ofproto.Action {
+// An end is one end of a connection.
+type end struct {
+	mac  ofproto.MAC
+	ip   ofproto.IPv4
+	port uint16
+}
+
+// ways are the actions of a passage's two rules.
+type ways struct{ back, there []ofproto.Action }
+
+// by is the passage by way of a hop.
+func (p passage) by(h topo.Hop) passage {
+	p.in, p.out = h.In, h.Out
+	return p
+}
+
+func (p *passage) turned() bool { return p.client != end{} }
+
+func (l *Lists) of(p passage) (back, there []ofproto.Action) {
 	if l == nil {
-		return k.actions()
+		return p.back(), p.there()
 	}
-	if a, ok := l.plain[k]; ok {
-		return a
+	w, ok := l.plain[p]
+	if !ok {
+		if l.plain == nil || len(l.plain) >= maxLists {
+			l.plain = make(map[passage]*ways)
+		}
+		w = &ways{p.back(), p.there()}
+		l.plain[p] = w
 	}
-	if l.plain == nil || len(l.plain) >= maxLists {
-		l.plain = make(map[list][]ofproto.Action)
-	}
-	a := k.actions()
-	l.plain[k] = a
-	return a
+	return w.back, w.there
 }
 
-func (k list) actions() []ofproto.Action {
-	var src, dst []ofproto.Action
-	if k.setSrc {
-		src = []ofproto.Action{ofproto.SetDLSrc{MAC: k.dlSrc}, ofproto.SetNWSrc{IPv4: k.nwSrc}}
+// there makes what the client sends what the source expects.
+func (p *passage) there() (a []ofproto.Action) {
+	if p.turned() {
+		a = append(a, ofproto.SetDLSrc{MAC: p.dialed.mac}, ofproto.SetNWSrc{IPv4: p.dialed.ip})
 	}
-	if k.tpSrc != 0 {
-		src = append(src, ofproto.SetTPSrc{Port: k.tpSrc})
+	if p.source != (end{}) {
+		a = append(a, ofproto.SetDLDst{MAC: p.source.mac}, ofproto.SetNWDst{IPv4: p.source.ip})
 	}
-	if k.setDst {
-		dst = []ofproto.Action{ofproto.SetDLDst{MAC: k.dlDst}, ofproto.SetNWDst{IPv4: k.nwDst}}
+	if p.source.port != p.dialed.port {
+		a = append(a, ofproto.SetTPDst{Port: p.source.port})
 	}
-	if k.tpDst != 0 {
-		dst = append(dst, ofproto.SetTPDst{Port: k.tpDst})
+	return append(a, ofproto.Output{Port: outPort(p.in, p.out)})
+}
+
+// back restores what the client dialled.
+func (p *passage) back() (a []ofproto.Action) {
+	if p.turned() {
+		a = append(a, ofproto.SetDLDst{MAC: p.client.mac}, ofproto.SetNWDst{IPv4: p.client.ip})
 	}
-	first, then := src, dst
-	if k.back {
-		first, then = dst, src
+	if p.source != (end{}) {
+		a = append(a, ofproto.SetDLSrc{MAC: p.dialed.mac}, ofproto.SetNWSrc{IPv4: p.dialed.ip})
 	}
-	all := make([]ofproto.Action, 0, len(first)+len(then)+1)
-	return append(append(append(all, first...), then...), ofproto.Output{Port: k.out})
+	if p.source.port != p.dialed.port {
+		a = append(a, ofproto.SetTPSrc{Port: p.dialed.port})
+	}
+	return append(a, ofproto.Output{Port: outPort(p.out, p.in)})
 }
 
 // A loud list is a plain one with a copy to the controller.

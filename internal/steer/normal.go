@@ -58,7 +58,7 @@ func HandsOff(peer ofproto.IPv4, dscp uint8, service stream.Tuple, h topo.Hop, i
 	owner := stream.Tuple{Client: peer, Service: service.Service, ServicePort: service.ServicePort}
 	return flow.Rule{
 		Match: m, Priority: flow.PriorityHandsOff, Cookie: flow.NewCookie(flow.KindHandsOff, owner.Hash()),
-		Idle: idle, Notify: true, Actions: []ofproto.Action{ofproto.Output{Port: outPort(h)}},
+		Idle: idle, Notify: true, Actions: []ofproto.Action{ofproto.Output{Port: outPort(h.In, h.Out)}},
 	}
 }
 

@@ -78,26 +78,37 @@ func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Pl
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: no path from %v to source %s at %v", s.Tuple, client.At, s.Source.Name, server.At)
 	}
-	c := connection{Session: *s, lists: l, turned: s.Redirected() && client.At == server.At}
-	c.ClientMAC, c.Source.MAC = client.MAC, server.MAC // unknown to a session rebuilt from a switch's table
+	var edge passage
+	if s.Redirected() {
+		edge.dialed = end{s.DialedMAC, s.Tuple.Service, s.ServicePort}
+		edge.source = end{server.MAC, s.Source.Address, s.Source.Port}
+		if client.At == server.At {
+			edge.client = end{mac: client.MAC, ip: s.Client}
+		}
+	}
 	cookie := flow.NewCookie(flow.KindSession, s.Hash())
 	plan, all := emptyPlan(len(hops))
 	for i := len(hops) - 1; i >= 0; i-- {
-		rules := all[:2:2]
+		back, there := &all[0], &all[1]
+		plan.Steps = append(plan.Steps, Step{hops[i].DPID, all[:2:2]})
 		all = all[2:]
-		if i == 0 {
-			rules[0], rules[1] = c.restored(hops[i].Reversed()), c.dialed(hops[i])
-		} else {
-			rules[0], rules[1] = c.backward(hops[i].Reversed()), c.forward(hops[i])
-		}
-		for j := range rules {
-			r := &rules[j]
+		for _, r := range [...]*flow.Rule{back, there} {
 			r.Priority, r.Cookie, r.Idle, r.Notify, r.Fin = flow.PrioritySession, cookie, idle, true, true
 		}
-		if i == 0 && s.Redirected() {
-			rules[0].Idle = max(idle, WayBackIdle)
+		back.Match = matching(hops[i].Out, s.Source.Address, s.Source.Port, s.Client, s.ClientPort)
+		if i > 0 { // here it has the source's addresses already
+			there.Match = matching(hops[i].In, s.Client, s.ClientPort, s.Source.Address, s.Source.Port)
+			back.Actions, there.Actions = l.of(passage{}.by(hops[i]))
+			continue
 		}
-		plan.Steps = append(plan.Steps, Step{hops[i].DPID, rules})
+		there.Match = matching(hops[i].In, s.Client, s.ClientPort, s.Tuple.Service, s.ServicePort)
+		back.Actions, there.Actions = l.of(edge.by(hops[i]))
+		if s.Redirected() {
+			back.Idle = max(idle, WayBackIdle)
+		}
+		if edge.turned() {
+			back.Match.NWDst = s.Tuple.Service
+		}
 	}
 	return plan, nil
 }
@@ -123,70 +134,13 @@ func place(snap *topo.Snapshot, mac ofproto.MAC, ip ofproto.IPv4) (*topo.Host, b
 	return snap.HostByIP(ip)
 }
 
-// A connection is a session as its rules see it.
-type connection struct {
-	stream.Session
-	lists  *Lists
-	turned bool // its packets go back out of the port they came in by, and must not show who sent them
-}
-
-// dialed is the way there on the client's switch: it matches what the client sends and makes it what the source expects.
-func (s *connection) dialed(h topo.Hop) flow.Rule {
-	k := list{out: outPort(h)}
-	if s.turned {
-		k.setSrc, k.dlSrc, k.nwSrc = true, s.DialedMAC, s.Tuple.Service
-	}
-	if s.Redirected() {
-		k.setDst, k.dlDst, k.nwDst = true, s.Source.MAC, s.Source.Address
-		if s.Source.Port != s.ServicePort {
-			k.tpDst = s.Source.Port
-		}
-	}
-	return flow.Rule{
-		Match: matching(h.In, s.Client, s.ClientPort, s.Tuple.Service, s.ServicePort), Actions: s.lists.of(k),
-	}
-}
-
-// restored is the way back on the client's switch: the source's addresses become those the client dialled.
-func (s *connection) restored(h topo.Hop) flow.Rule {
-	k := list{back: true, out: outPort(h)}
-	r := flow.Rule{Match: matching(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort)}
-	if s.turned {
-		r.Match.NWDst = s.Tuple.Service
-		k.setDst, k.dlDst, k.nwDst = true, s.ClientMAC, s.Client
-	}
-	if s.Redirected() {
-		k.setSrc, k.dlSrc, k.nwSrc = true, s.DialedMAC, s.Tuple.Service
-		if s.Source.Port != s.ServicePort {
-			k.tpSrc = s.ServicePort
-		}
-	}
-	r.Actions = s.lists.of(k)
-	return r
-}
-
-// forward and backward carry the connection between its edges, where it already has the source's addresses.
-func (s *connection) forward(h topo.Hop) flow.Rule {
-	return flow.Rule{
-		Match:   matching(h.In, s.Client, s.ClientPort, s.Source.Address, s.Source.Port),
-		Actions: s.lists.of(list{out: outPort(h)}),
-	}
-}
-
-func (s *connection) backward(h topo.Hop) flow.Rule {
-	return flow.Rule{
-		Match:   matching(h.In, s.Source.Address, s.Source.Port, s.Client, s.ClientPort),
-		Actions: s.lists.of(list{out: outPort(h)}),
-	}
-}
-
-// outPort sends out of the hop's port. A switch drops what it is told to send back where it came from, unless told so by
-// name (OpenFlow 1.0.0 §5.2.1, OFPP_IN_PORT).
-func outPort(h topo.Hop) ofproto.Port {
-	if h.Out == h.In {
+// outPort sends out of a port what came in by another. A switch drops what it is told to send back where it came from, unless told
+// so by name (OpenFlow 1.0.0 §5.2.1, OFPP_IN_PORT).
+func outPort(in, out ofproto.Port) ofproto.Port {
+	if out == in {
 		return ofproto.PortInPort
 	}
-	return h.Out
+	return out
 }
 
 // matching is the match of one direction of one TCP connection on one port.

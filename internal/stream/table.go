@@ -6,15 +6,22 @@ const tableShards = 64
 
 // A Table holds one value per connection, split so that no lock in it is a global one. The zero Table is empty and ready.
 type Table[V any] struct {
-	shards [tableShards]struct {
-		mu sync.RWMutex
-		m  map[Tuple]V
-	}
+	shards [tableShards]shard[V]
+}
+
+type shard[V any] struct {
+	mu sync.RWMutex
+	m  map[Tuple]V
+}
+
+// of is the shard that a connection is in: viewers differ in the last byte of their address, their connections in the port.
+func (t *Table[V]) of(k Tuple) *shard[V] {
+	return &t.shards[(uint16(k.Client[3])^k.ClientPort)%tableShards]
 }
 
 // Load finds a connection's value.
 func (t *Table[V]) Load(k Tuple) (v V, ok bool) {
-	s := &t.shards[k.Hash()%tableShards]
+	s := t.of(k)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	v, ok = s.m[k]
@@ -24,7 +31,7 @@ func (t *Table[V]) Load(k Tuple) (v V, ok bool) {
 // Update replaces a connection's value by what f makes of the present one (ok false: absent); keep false removes it.
 // f runs under the shard's lock: two packets of one connection are never decided twice.
 func (t *Table[V]) Update(k Tuple, f func(v V, ok bool) (next V, keep bool)) {
-	s := &t.shards[k.Hash()%tableShards]
+	s := t.of(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, ok := s.m[k]
