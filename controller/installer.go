@@ -73,8 +73,7 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 	for i := range rules {
 		r := &rules[i]
 		k := r.Key()
-		number := numberOf(k)
-		have, first := t.rules.at(number, k)
+		have, by := t.rules.at(k)
 		if have != nil && have.sent && r.Same(have.rule) {
 			settled = settled && have.acked
 			continue
@@ -84,10 +83,11 @@ func (t *installer) install(rules []flow.Rule, policy string, done waiter) {
 		if send == nil {
 			send, fresh = newRules(len(rules) - i)
 		}
-		have, fresh = &fresh[0], fresh[1:]
-		have.rule, have.over = *r, over
-		t.rules.set(number, have, first)
-		send = append(send, have)
+		next := &fresh[0]
+		fresh = fresh[1:]
+		next.rule, next.over = *r, over
+		t.rules.set(k, next, have, by)
+		send = append(send, next)
 	}
 	switch {
 	case t.out == nil:

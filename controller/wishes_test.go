@@ -16,42 +16,43 @@ func wish(i int) flow.Rule {
 	return flow.Rule{Match: m, Priority: flow.PrioritySession, Cookie: flow.NewCookie(flow.KindSession, uint32(i))}
 }
 
-// TestWishes does the same to wishes and to a map. Of every third rule all have one number, so that they are chained.
+// wishBetween is the rule of one direction of a connection.
+func wishBetween(in ofproto.Port, src ofproto.IPv4, sport uint16, dst ofproto.IPv4, dport uint16) flow.Rule {
+	r := wish(int(sport))
+	m := &r.Match
+	m.Wildcards &^= ofproto.WildInPort | ofproto.WildTPDst
+	m.Wildcards = m.Wildcards.WithNWSrcBits(32).WithNWDstBits(32)
+	m.InPort, m.NWSrc, m.NWDst, m.TPDst = in, src, dst, dport
+	return r
+}
+
+// TestWishes does the same to wishes and to a map. Rules have ends in common with few or many others, and some no end at all.
 func TestWishes(t *testing.T) {
 	const seed = 5
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var w wishes
 	want := map[flow.Key]*installed{}
-	set := func(r *installed, i int) {
-		if i%3 == 0 {
-			w.set(7, r, w.m[7])
-		} else {
-			w.put(r)
+	for range 30_000 {
+		ip := func() ofproto.IPv4 { return ofproto.IPv4{10, 0, 0, byte(rng.IntN(3))} }
+		r := wishBetween(ofproto.Port(rng.IntN(4)), ip(), uint16(rng.IntN(5)), ip(), uint16(rng.IntN(2)))
+		if rng.IntN(4) == 0 {
+			r = flow.Rule{Match: ofproto.MatchAll, Priority: uint16(rng.IntN(20))}
+			r.Match.NWSrc = ip() // of which nothing counts
 		}
-	}
-	get := func(k flow.Key, i int) *installed {
-		if i%3 == 0 {
-			r, _ := w.at(7, k)
-			return r
+		k := r.Key()
+		if got := w.get(k); got != want[k] {
+			t.Fatalf("seed %d: the rule of %v is %v, want %v", seed, k, got, want[k])
 		}
-		return w.get(k)
-	}
-	for range 20_000 {
-		i := rng.IntN(300)
-		k := wish(i).Key()
-		if got := get(k, i); got != want[k] {
-			t.Fatalf("seed %d: rule %d is %v, want %v", seed, i, got, want[k])
-		}
-		if i%3 != 0 && rng.IntN(2) == 0 {
+		if rng.IntN(2) == 0 {
 			if _, there := want[k]; w.remove(k) != there {
-				t.Fatalf("seed %d: removal of rule %d, which was there: %v", seed, i, there)
+				t.Fatalf("seed %d: removal of the rule of %v, which was there: %v", seed, k, there)
 			}
 			delete(want, k)
 			continue
 		}
-		r := &installed{rule: wish(i)}
-		set(r, i)
-		want[k] = r
+		next := &installed{rule: r}
+		w.put(next)
+		want[k] = next
 	}
 	got := map[flow.Key]*installed{}
 	for r := range w.all {
@@ -60,10 +61,36 @@ func TestWishes(t *testing.T) {
 	if !maps.Equal(got, want) || w.n != len(want) {
 		t.Errorf("seed %d: %d rules are shown, n is %d, want %d", seed, len(got), w.n, len(want))
 	}
-	first := w.m[7].rule.Key()
-	w.m[7] = w.without(w.m[7], first)
-	if again, _ := w.at(7, first); again != nil || w.n != len(want)-1 {
-		t.Errorf("seed %d: the first of a chain stays", seed)
+	for k := range want {
+		w.remove(k)
+	}
+	if w.n != 0 || len(w.m) != 0 {
+		t.Errorf("seed %d: %d rules and %d chains are left of none", seed, w.n, len(w.m))
+	}
+}
+
+// TestWishesChains: however clients choose their ports, no chain is longer than what one client's port has services.
+func TestWishesChains(t *testing.T) {
+	for _, first := range []int{1, 1000, 30_000} { // below and above the ports that they dial, which are from 20,000 on
+		const clients, services = 2000, 6
+		var w wishes
+		for i := range clients {
+			client, from := ofproto.IPv4{10, 1, byte(i >> 8), byte(i)}, uint16(first+i)
+			for n := range services {
+				service, port := ofproto.IPv4{10, 2, 0, byte(n)}, uint16(20_000+n)
+				w.put(&installed{rule: wishBetween(1, client, from, service, port)})
+				w.put(&installed{rule: wishBetween(2, service, port, client, from)})
+			}
+		}
+		for by, r := range w.m {
+			n := 0
+			for ; r != nil; r = r.next {
+				n++
+			}
+			if n > 2*services {
+				t.Errorf("clients' ports from %d: %d rules by %x", first, n, by)
+			}
+		}
 	}
 }
 
