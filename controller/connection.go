@@ -197,12 +197,12 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 	}
 	rate := c.rated(svc.Name)
 	for range len(set.order) + 1 { // each round but the last finds another peer full
-		live := c.streams.Load()
-		view := stream.View{Snapshot: snap, Peers: d.packet.lineup.now(set, snap, live), Streams: live}
-		expect(view.Peers, rate)
-		for i, p := range view.Peers {
-			if slices.Contains(taken, endpoint{p.Address, p.Port}) {
-				view.Peers[i].Healthy, view.Peers[i].Why = false, "the client's port leads to it already"
+		view := d.packet.lineup.now(set, snap, c.streams.Load(), &request, rate)
+		for _, at := range taken {
+			for i := range view.Peers {
+				if p := &view.Peers[i]; at == (endpoint{p.Address, p.Port}) {
+					p.Healthy, p.Why = false, "the client's port leads to it already"
+				}
 			}
 		}
 		choice := policy.Source(view, request)
@@ -211,7 +211,7 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 			break
 		}
 		p := set.byName[choice.Peer.Name]
-		if promised, ok := p.reserve(live, rate); ok {
+		if promised, ok := p.reserve(choice.Peer.Relays, rate); ok {
 			s.peer, s.seated, s.promised = p, true, promised
 			s.Source = stream.Source{Name: p.Name, MAC: choice.Peer.Host.MAC, Address: p.Address, Port: p.Port}
 			break

@@ -107,7 +107,7 @@ func (c *Controller) sources(id stream.ID, relay string) stream.Map {
 		if p == nil || p.draining {
 			return p != nil
 		}
-		at := p.candidate(snap, c.streams.Load()) // as it is now: the relay before may have taken the last room
+		at := p.candidate(c.streams.Load()) // as it is now: the relay before may have taken the last room
 		at.Expects = expected(rate, at.Promised)
 		return at.Full()
 	}

@@ -29,6 +29,7 @@ func (c *Controller) Changes(s Settings) []Change {
 			}
 		}
 	}
+	places := make(map[ofproto.DPID][]stream.Place) // of the peers, by viewers' switches
 	var list []Change
 	for _, was := range c.Sessions() {
 		svc, ok := next.services[endpoint{was.Tuple.Service, was.ServicePort}]
@@ -47,7 +48,19 @@ func (c *Controller) Changes(s Settings) []Change {
 		from, to := endpoint{was.Source.Address, was.Source.Port}, endpoint{was.Tuple.Service, was.ServicePort}
 		count(from, -seats, -was.Kbps) // the session's own place is free for it
 		rate := c.rated(svc.Name)
-		expect(view.Peers, rate)
+		here, ok := places[client.At.DPID]
+		if !ok {
+			for i := range view.Peers {
+				here = append(here, stream.PlaceOf(snap, client.At.DPID, view.Peers[i].Host))
+			}
+			places[client.At.DPID] = here
+		}
+		for i := range view.Peers {
+			p := &view.Peers[i]
+			p.Place, p.Expects = here[i], expected(rate, p.Promised)
+		}
+		node, _ := snap.Host(dialed)
+		view.Node = stream.PlaceOf(snap, client.At.DPID, node)
 		choice := next.policyOf(svc.Name).Source(view, stream.Request{
 			Tuple: was.Tuple, Service: *svc, At: client.At, DialedMAC: dialed,
 			Publishes: was.Intent != nil && was.Intent.Publish || c.publishers.has(was.Client, now),

@@ -38,8 +38,8 @@ var unprobed = &health{why: "not yet probed"}
 
 // reserve takes one place of the room that other relays leave, and promises the bandwidth for it; it answers false where there
 // is not both.
-func (p *peer) reserve(live *stream.Catalog, kbps float64) (promised int32, ok bool) {
-	room := int64(p.MaxViewers - live.Given(p.Name))
+func (p *peer) reserve(relays int, kbps float64) (promised int32, ok bool) {
+	room := int64(p.MaxViewers - relays)
 	for {
 		n := p.viewers.Load()
 		if p.MaxViewers > 0 && n >= room {
@@ -109,48 +109,19 @@ func (s *peerSet) keep(p stream.Peer) *peer {
 	return n
 }
 
-// A lineup is the peers as a policy may see them, kept from decision to decision: what is looked up again each time is no
-// more than what may have changed. Its zero value is ready; it is of one goroutine.
-type lineup struct {
-	set  *peerSet
-	snap *topo.Snapshot
-	live *stream.Catalog
-	list []stream.Candidate
-}
-
-// now is the peers of a set as they stand, valid until the next call.
-func (l *lineup) now(set *peerSet, snap *topo.Snapshot, live *stream.Catalog) []stream.Candidate {
-	if l.set != set {
-		*l = lineup{set: set, snap: snap, live: live, list: set.candidates(snap, live)}
-		return l.list
-	}
-	moved, taken := l.snap != snap, l.live != live
-	l.snap, l.live = snap, live
-	for i, p := range set.order {
-		c := &l.list[i]
-		if moved {
-			c.Host, _ = snap.HostByIP(p.Address)
-		}
-		if taken {
-			c.Relays = live.Given(p.Name)
-		}
-		p.stands(c)
-	}
-	return l.list
-}
-
-// candidates is the peers as a policy may see them.
+// candidates is the peers as a policy may see them, seen from nowhere.
 func (s *peerSet) candidates(snap *topo.Snapshot, live *stream.Catalog) []stream.Candidate {
 	list := make([]stream.Candidate, len(s.order))
 	for i, p := range s.order {
-		list[i] = p.candidate(snap, live)
+		list[i] = p.candidate(live)
+		list[i].Host, _ = snap.HostByIP(p.Address)
 	}
 	return list
 }
 
-func (p *peer) candidate(snap *topo.Snapshot, live *stream.Catalog) stream.Candidate {
-	h, _ := snap.HostByIP(p.Address)
-	c := stream.Candidate{Peer: p.Peer, Host: h, Draining: p.draining, Relays: live.Given(p.Name)}
+// candidate is the peer as a policy may see it, but for its place.
+func (p *peer) candidate(live *stream.Catalog) stream.Candidate {
+	c := stream.Candidate{Peer: p.Peer, Draining: p.draining, Relays: live.Given(p.Name)}
 	p.stands(&c)
 	return c
 }

@@ -37,13 +37,6 @@ func (c *Controller) rated(service string) (kbps float64) {
 	return kbps
 }
 
-// expect says to peers that one more viewer will take so much of their bandwidth, 0 for what is not known.
-func expect(peers []stream.Candidate, kbps float64) {
-	for i := range peers {
-		peers[i].Expects = expected(kbps, peers[i].Promised)
-	}
-}
-
 // expected is what one more viewer of a peer is expected to take. What is not known is what is assumed of all, but for the first:
 // nobody would ever be measured at a peer that has less than that.
 func expected(kbps, promised float64) float64 {

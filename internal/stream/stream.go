@@ -98,10 +98,27 @@ type Request struct {
 	Publishes bool // the client is known to publish, so it needs a source that takes publishers
 }
 
+// A Place is where a source of streams is, as seen from the viewer's switch. The zero Place is nowhere.
+type Place struct {
+	Host     *topo.Host    // nil while nobody knows where it is
+	Delay    time.Duration // one way to the viewer's switch: links and the source's own line, as far as that has been measured
+	Reached  bool          // a path leads there
+	Measured bool          // its own line has been
+}
+
+// PlaceOf is where a host is as seen from a switch; nil is nowhere.
+func PlaceOf(snap *topo.Snapshot, from ofproto.DPID, h *topo.Host) Place {
+	if h == nil {
+		return Place{}
+	}
+	delay, ok := snap.HostDelay(from, h)
+	return Place{h, delay, ok, ok && h.Delay > 0}
+}
+
 // A Candidate is a peer as it stands at the moment of a decision.
 type Candidate struct {
 	Peer
-	Host     *topo.Host // nil while nobody knows where it is
+	Place
 	Healthy  bool
 	Why      string  // why it is not healthy
 	Viewers  int     // sessions it serves now, counted here
@@ -114,19 +131,19 @@ type Candidate struct {
 }
 
 // Full reports whether the peer has no room for one more viewer, or relay.
-func (c Candidate) Full() bool {
+func (c *Candidate) Full() bool {
 	return c.MaxViewers > 0 && c.Viewers+c.Relays >= c.MaxViewers || c.Crowded()
 }
 
 // Crowded reports whether the peer has no bandwidth for one more viewer, as far as that is known.
-func (c Candidate) Crowded() bool {
+func (c *Candidate) Crowded() bool {
 	left := float64(c.MaxKbps) - c.Kbps - c.Promised
 	return c.MaxKbps > 0 && (left <= 0 || left < c.Expects)
 }
 
 // Load is the fraction of the peer's room in use, by viewers and relays or of bandwidth, whichever is fuller; 0 where it has
 // no limit.
-func (c Candidate) Load() float64 {
+func (c *Candidate) Load() float64 {
 	var load float64
 	if c.MaxViewers > 0 {
 		load = float64(c.Viewers+c.Relays) / float64(c.MaxViewers)
@@ -137,9 +154,10 @@ func (c Candidate) Load() float64 {
 	return load
 }
 
-// A View is all that a policy may look at.
+// A View is all that a policy may look at for one request. Places are as seen from the viewer's switch.
 type View struct {
 	*topo.Snapshot
+	Node    Place       // where the address that was dialled is: the service's own node, or the gateway to it
 	Peers   []Candidate // in the configured order
 	Streams *Catalog    // what is live; nil: nothing is known
 }

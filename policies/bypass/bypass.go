@@ -4,12 +4,10 @@ package bypass
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
-	"github.com/ofctl-live/ofctl-live/internal/topo"
 )
 
 // Name is the policy's name in configuration, logs and metrics.
@@ -53,22 +51,24 @@ const usual = 32
 // Source answers the best peer that is healthy, has room and is on the map, or the CDN where that is no worse.
 func (p Policy) Source(v stream.View, r stream.Request) stream.Choice {
 	var room [usual]contender
-	peers, last := contenders(v, r, room[:0])
+	peers, last := contenders(v.Peers, r.Publishes, room[:0])
 	if len(peers) == 0 {
-		return stream.Choice{Reason: "no peer: " + unusable(last, r)}
+		return stream.Choice{Reason: "no peer: " + unusable(last, r.Publishes)}
 	}
-	cdn := distance(v, r.At, hostOf(v, r))
-	p.addLags(v, r, peers, &cdn)
+	cdn := reachOf(&v.Node)
+	if !v.Streams.Empty() {
+		p.addLags(v, r, peers, &cdn)
+	}
 	if p.strategy == LeastDelay {
-		lost := func(c contender) bool { return c.loses(cdn, p.margin) }
-		if !slices.ContainsFunc(peers, func(c contender) bool { return !lost(c) }) {
+		near := within(peers, &cdn, p.margin)
+		if len(near) == 0 {
 			best := p.best(peers)
-			return stream.Choice{Reason: told("cdn: ", cdn, "; "+best.peer.Name+" ", best.reach)}
+			return stream.Choice{Reason: told(stream.CDN, &cdn, best.peer.Name, &best.reach)}
 		}
-		peers = slices.DeleteFunc(peers, lost)
+		peers = near
 	}
 	best := p.best(peers)
-	return stream.Choice{Peer: best.peer, Reason: told(best.peer.Name+": ", best.reach, "; cdn ", cdn)}
+	return stream.Choice{Peer: best.peer, Reason: told(best.peer.Name, &best.reach, stream.CDN, &cdn)}
 }
 
 // contender is a peer that may serve, and how far the viewer is from it.
@@ -77,27 +77,20 @@ type contender struct {
 	reach
 }
 
-// contenders adds to peers those that may serve; last is the last of the others, nil where there is none.
-func contenders(v stream.View, r stream.Request, peers []contender) (_ []contender, last *stream.Candidate) {
-	for i := range v.Peers {
-		c := contender{peer: &v.Peers[i]}
-		if usable(c.peer, r) {
-			c.reach = distance(v, r.At, c.peer.Host)
-		}
-		if c.known {
-			peers = append(peers, c)
+// contenders adds to list those that may serve; last is the last of the others, nil where there is none.
+func contenders(peers []stream.Candidate, publishes bool, list []contender) (_ []contender, last *stream.Candidate) {
+	for i := range peers {
+		if c := &peers[i]; c.Reached && usable(c, publishes) {
+			list = append(list, contender{c, reachOf(&c.Place)})
 		} else {
-			last = c.peer
+			last = c
 		}
 	}
-	return peers, last
+	return list, last
 }
 
 // addLags adds how old the stream is expected to be at each source, where that can be told.
 func (p Policy) addLags(v stream.View, r stream.Request, peers []contender, cdn *reach) {
-	if v.Streams.Empty() {
-		return
-	}
 	sources := make([]string, len(peers), len(peers)+1)
 	for i, c := range peers {
 		sources[i] = c.peer.Name
@@ -113,13 +106,23 @@ func (p Policy) addLags(v stream.View, r stream.Request, peers []contender, cdn 
 	}
 }
 
+// within keeps the peers that are no farther than the CDN and margin, in place; where there are none, peers stays as it is. A peer
+// whose own line has not been measured is believed to be as near as the rest of the way allows; a CDN whose line has not been is not
+// believed to be near at all, for the peer was configured to stand in for it, and a measurement takes a second.
+func within(peers []contender, cdn *reach, margin time.Duration) []contender {
+	if !cdn.measured {
+		return peers
+	}
+	return upTo(peers, cdn.delay+margin, false)
+}
+
 // best is the emptiest of the peers that count as equally soon, and of those as equally near: what margin says of the CDN's
 // line holds for every line between a viewer and a peer. Under LeastLoaded all of them count as that. What peers holds is
 // changed.
-func (p Policy) best(peers []contender) contender {
-	if p.strategy != LeastLoaded {
-		peers = p.least(peers, func(c contender) time.Duration { return c.delay })
-		peers = p.least(peers, func(c contender) time.Duration { return c.delay - c.lag })
+func (p Policy) best(peers []contender) *contender {
+	if p.strategy != LeastLoaded && len(peers) > 1 {
+		peers = p.least(peers, false)
+		peers = p.least(peers, true)
 	}
 	best := &peers[0]
 	for i := range peers[1:] {
@@ -127,7 +130,7 @@ func (p Policy) best(peers []contender) contender {
 			best = c
 		}
 	}
-	return *best
+	return best
 }
 
 // compare is by what the peers have left to give, the better first.
@@ -139,16 +142,20 @@ func (p Policy) compare(a, b *contender) int {
 	return cmp.Or(cmp.Compare(a.peer.Load(), b.peer.Load()), viewers, delay, cmp.Compare(a.peer.Name, b.peer.Name))
 }
 
-// least keeps the peers that are within margin of the least, in place.
-func (p Policy) least(peers []contender, of func(contender) time.Duration) []contender {
-	limit := of(peers[0])
+// least keeps the peers that are within margin of the least, in place; way: by the way alone, without lag.
+func (p Policy) least(peers []contender, way bool) []contender {
+	limit := peers[0].far(way)
 	for i := range peers {
-		limit = min(limit, of(peers[i]))
+		limit = min(limit, peers[i].far(way))
 	}
-	limit += p.margin
+	return upTo(peers, limit+p.margin, way)
+}
+
+// upTo keeps the peers that are no farther than a limit, in place; nothing is changed where there are none.
+func upTo(peers []contender, limit time.Duration, way bool) []contender {
 	near := peers[:0]
 	for i := range peers {
-		if of(peers[i]) <= limit {
+		if peers[i].far(way) <= limit {
 			near = append(near, peers[i])
 		}
 	}
@@ -156,12 +163,12 @@ func (p Policy) least(peers []contender, of func(contender) time.Duration) []con
 }
 
 // usable reports whether a peer may serve this viewer, if it can be reached.
-func usable(c *stream.Candidate, r stream.Request) bool {
-	return c.Host != nil && c.Healthy && (c.Ingest || !r.Publishes) && !c.Draining && !c.Full()
+func usable(c *stream.Candidate, publishes bool) bool {
+	return c.Healthy && (c.Ingest || !publishes) && !c.Draining && !c.Full()
 }
 
 // unusable says why a peer may not serve this viewer, or cannot.
-func unusable(c *stream.Candidate, r stream.Request) string {
+func unusable(c *stream.Candidate, publishes bool) string {
 	switch {
 	case c == nil:
 		return "none configured"
@@ -169,7 +176,7 @@ func unusable(c *stream.Candidate, r stream.Request) string {
 		return c.Name + " is not on the map"
 	case !c.Healthy:
 		return c.Name + " is unwell: " + c.Why
-	case r.Publishes && !c.Ingest:
+	case publishes && !c.Ingest:
 		return c.Name + " takes no publishers"
 	case c.Draining:
 		return c.Name + " is draining"
@@ -189,14 +196,23 @@ type reach struct {
 	measured bool          // the source's own line has been measured
 }
 
-// told is two sources and their reach, each behind its name, in one line.
-func told(name string, a reach, other string, b reach) string {
-	var room [160]byte
-	text := a.append(append(room[:0], name...))
-	return string(b.append(append(text, other...)))
+// far is the delay, or that of the way alone.
+func (r *reach) far(way bool) time.Duration {
+	if way {
+		return r.delay - r.lag
+	}
+	return r.delay
 }
 
-func (r reach) append(text []byte) []byte {
+// told is two sources and their reach in one line.
+func told(a string, reachA *reach, b string, reachB *reach) string {
+	var room [160]byte
+	text := append(append(room[:0], a...), ": "...)
+	text = append(append(append(reachA.append(text), "; "...), b...), ' ')
+	return string(reachB.append(text))
+}
+
+func (r *reach) append(text []byte) []byte {
 	if !r.known {
 		return append(text, "unreachable"...)
 	}
@@ -212,30 +228,13 @@ func (r reach) append(text []byte) []byte {
 
 // appendMillis writes whole milliseconds, and tenths of a few.
 func appendMillis(text []byte, d time.Duration) []byte {
-	ms, digits := d.Seconds()*1000, 0
-	if ms < 9.95 {
-		digits = 1
+	if d >= 9950*time.Microsecond {
+		return append(strconv.AppendInt(text, int64(d.Round(time.Millisecond)/time.Millisecond), 10), " ms"...)
 	}
-	return append(strconv.AppendFloat(text, ms, 'f', digits, 64), " ms"...)
+	tenths := int64(d.Round(100*time.Microsecond) / (100 * time.Microsecond))
+	return append(strconv.AppendInt(text, tenths/10, 10), '.', byte('0'+tenths%10), ' ', 'm', 's')
 }
 
-func distance(v stream.View, at topo.Point, h *topo.Host) reach {
-	if h == nil {
-		return reach{}
-	}
-	d, ok := v.HostDelay(at.DPID, h)
-	return reach{delay: d, known: ok, measured: ok && h.Delay > 0}
-}
-
-// hostOf is where the address that was dialled is attached: the CDN itself, or the gateway to it.
-func hostOf(v stream.View, r stream.Request) *topo.Host {
-	h, _ := v.Host(r.DialedMAC)
-	return h
-}
-
-// loses reports whether the CDN is nearer than a peer by more than margin. A peer whose own line has not been measured is
-// believed to be as near as the rest of the way allows; a CDN whose line has not been is not believed to be near at all,
-// for the peer was configured to stand in for it, and a measurement takes a second.
-func (c contender) loses(cdn reach, margin time.Duration) bool {
-	return cdn.measured && cdn.delay+margin < c.delay
+func reachOf(p *stream.Place) reach {
+	return reach{delay: p.Delay, known: p.Reached, measured: p.Measured}
 }

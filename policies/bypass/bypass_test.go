@@ -181,7 +181,7 @@ func TestSource(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := p.request(1)
+			r := p.request()
 			r.Publishes = tt.publish
 			got := policy.Source(p.view(), r)
 			if got.Reason != tt.want {
@@ -271,7 +271,7 @@ func TestProperties(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		p := randomPlace(rng)
 		policy, _ := New([]string{LeastDelay, Nearest, LeastLoaded}[rng.IntN(3)], time.Duration(rng.IntN(3))*15*ms)
-		v, r := p.view(), p.request(1)
+		v, r := p.view(), p.request()
 		r.Publishes = rng.IntN(6) == 0
 		got := policy.Source(v, r)
 		chosen[got.Source()]++
@@ -425,11 +425,25 @@ func BenchmarkSource(b *testing.B) {
 				}
 			}
 			policy, _ := New("", 50*ms)
-			v, r := p.view(), p.request(1)
+			v, r := p.view(), p.request()
 			b.ReportAllocs()
 			for b.Loop() {
 				policy.Source(v, r)
 			}
 		})
+	}
+}
+
+// TestAllocations: while no streams are known a choice takes no memory but for its reason.
+func TestAllocations(t *testing.T) {
+	p := newPlace()
+	p.node(1, 100*ms)
+	for i := range usual {
+		p.peer(string(rune('A'+i)), 1, 2*ms)
+	}
+	policy, _ := New("", 50*ms)
+	v, r := p.view(), p.request()
+	if n := testing.AllocsPerRun(100, func() { policy.Source(v, r) }); n != 1 {
+		t.Errorf("%v allocations", n)
 	}
 }

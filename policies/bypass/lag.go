@@ -22,7 +22,7 @@ func lags(v stream.View, r stream.Request, sources []string, margin time.Duratio
 		return nil
 	}
 	var (
-		m     = mapOf(v, r)
+		m     = mapOf(v)
 		sums  = make([]time.Duration, len(sources))
 		total time.Duration
 		left  = likely
@@ -54,14 +54,14 @@ func lags(v stream.View, r stream.Request, sources []string, margin time.Duratio
 }
 
 // mapOf is where the sources are, as far as streams can be had from them.
-func mapOf(v stream.View, r stream.Request) stream.Map {
-	peers, node := make(map[string]*stream.Candidate, len(v.Peers)), hostOf(v, r)
+func mapOf(v stream.View) stream.Map {
+	peers := make(map[string]*stream.Candidate, len(v.Peers))
 	for i := range v.Peers {
 		peers[v.Peers[i].Name] = &v.Peers[i]
 	}
 	host := func(source string) *topo.Host {
 		if source == stream.CDN {
-			return node
+			return v.Node.Host
 		}
 		if p := peers[source]; p != nil && p.Healthy {
 			return p.Host

@@ -56,21 +56,23 @@ func (p *place) peer(name string, sw int, line time.Duration) *stream.Candidate 
 	return &p.peers[len(p.peers)-1]
 }
 
-// decide asks a policy for a viewer on a switch.
+// view is what a policy sees for a viewer on switch 1.
 func (p *place) view() stream.View {
 	snap := p.store.Load()
-	v := stream.View{Snapshot: snap, Streams: p.dir.Load()}
+	node, _ := snap.Host(p.cdn)
+	v := stream.View{Snapshot: snap, Node: stream.PlaceOf(snap, 1, node), Streams: p.dir.Load()}
 	for _, c := range p.peers {
-		c.Host, _ = snap.HostByIP(c.Address)
+		h, _ := snap.HostByIP(c.Address)
+		c.Place = stream.PlaceOf(snap, 1, h)
 		v.Peers = append(v.Peers, c)
 	}
 	return v
 }
 
-func (p *place) request(sw int) stream.Request {
+func (p *place) request() stream.Request {
 	return stream.Request{
 		Tuple:   stream.Tuple{Client: ofproto.IPv4{10, 0, 9, 9}, ClientPort: 40000, Service: service.Address, ServicePort: service.Port},
-		Service: service, At: topo.Point{DPID: ofproto.DPID(sw), Port: 999}, DialedMAC: p.cdn,
+		Service: service, At: topo.Point{DPID: 1, Port: 999}, DialedMAC: p.cdn,
 	}
 }
 
