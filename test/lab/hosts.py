@@ -1,12 +1,15 @@
 """What a run of the experiment does with Mininet's hosts: starts programs on
-them, waits for those, captures and counts what passes."""
+them, waits for those, captures and counts what passes, and asks the controller."""
 
+import json
 import os
 import signal
 import subprocess
 import time
+import urllib.request
 
 PORT = 1935
+CONTROLLER = "http://127.0.0.1:9653/v1/"
 
 
 class Processes:
@@ -44,12 +47,30 @@ class Processes:
             self.stop(process)
 
 
+class NoAnswer(RuntimeError):
+    """The controller does not answer, or too late. It may the next time."""
+
+
+def controller_says(what, patience=5.0):
+    try:
+        with urllib.request.urlopen(CONTROLLER + what, timeout=patience) as answer:
+            return json.load(answer)
+    except OSError as error:
+        raise NoAnswer("the controller was asked for %s: %s" % (what, error)) from error
+
+
 def wait_until(what, condition, patience):
     """Polls until condition() is true; an error says what never came."""
     deadline = time.monotonic() + patience
-    while not condition():
+    while True:
+        why = ""
+        try:
+            if condition():
+                return
+        except NoAnswer as error:
+            why = " (%s)" % error
         if time.monotonic() > deadline:
-            raise RuntimeError("%s: not within %g s" % (what, patience))
+            raise RuntimeError("%s: not within %g s%s" % (what, patience, why))
         time.sleep(0.1)
 
 

@@ -17,13 +17,12 @@ import subprocess
 import sys
 import time
 import traceback
-import urllib.request
 
 from mininet.link import TCLink
 from mininet.net import Mininet
 from mininet.node import OVSKernelSwitch, RemoteController
 
-from hosts import PORT, Processes, capture, counters, listening, nginx, wait_until
+from hosts import PORT, Processes, capture, controller_says, counters, listening, nginx, wait_until
 
 KEY = "a"
 BUILD_S = 90  # longest time for Mininet to build a network
@@ -88,11 +87,6 @@ def manage(host, number):
         subprocess.run(command.split(), check=True)
     host.cmd("ip address add %s/24 dev manage && ip link set manage up" % far)
     return near
-
-
-def controller_says(what):
-    with urllib.request.urlopen("http://127.0.0.1:9653/v1/" + what, timeout=5) as answer:
-        return json.load(answer)
 
 
 def peers_are_well(registered):
