@@ -46,6 +46,7 @@ func (c *client) publish() {
 	}
 	c.log.Info("publisher came")
 	c.conn.opening = false
+	c.rtmp.Reply = c.conn.answer
 	c.rtmp.SetReadBuffer(receiveBuffer)
 	c.rtmp.SetMaxMessage(rtmp.DefaultMaxMessage)
 	for {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -80,6 +81,13 @@ func (r *receiver) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return r.n, nil
+}
+
+// answer writes what the other end has asked for. One that does not read it is not waited for longer than a viewer.
+func (r *receiver) answer(encoded []byte) error {
+	_ = r.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := r.Write(encoded)
+	return err
 }
 
 // pace bounds what is sent from now on, in bytes a second; the kernel then puts segments apart itself. Zero, which is no
