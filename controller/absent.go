@@ -46,7 +46,7 @@ func (a *adoption) absences(snap *topo.Snapshot, up map[ofproto.DPID]bool) map[e
 	for _, f := range a.found {
 		if s := f.session; s != nil {
 			s.mu.Lock()
-			at := endpoint{s.Source.Address, s.Source.Port}
+			at := endpointOf(s.Source)
 			all := list[at]
 			all.missed = all.missed || s.missesSource(snap, up)
 			all.serves = all.serves || s.state == active && s.meter.kbps > 0

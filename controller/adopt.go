@@ -73,7 +73,7 @@ func (s *settings) sourcesOf(sessions map[stream.Tuple][]flow.Rule) map[endpoint
 			found = s.parkedOf(t, rules)
 		}
 		if found != nil && found.Redirected() {
-			sources[endpoint{found.Source.Address, found.Source.Port}] = true
+			sources[endpointOf(found.Source)] = true
 		}
 	}
 	return sources
@@ -203,7 +203,7 @@ func (s *session) findEdge(snap *topo.Snapshot) {
 // revive makes a session of an earlier run a session of this one, unless this one has it already.
 func (c *Controller) revive(found *stream.Session, state sessionState) (s *session, known bool) {
 	s = &session{c: c, Session: *found, told: true, since: momentOf(time.Now())}
-	from := endpoint{found.Source.Address, found.Source.Port}
+	from := endpointOf(found.Source)
 	if s.Redirected() {
 		s.peer = c.settings().peers.at[from] // nil: of more than are remembered
 	} else if p, ok := c.settings().peers.at[from]; ok {

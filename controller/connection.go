@@ -135,8 +135,7 @@ func (d *datapath) taken() (list []endpoint) {
 			return
 		}
 		if s, ok := d.c.sessions.Load(other); ok && s.isOpen() {
-			decided := s.decided()
-			list = append(list, endpoint{decided.Source.Address, decided.Source.Port})
+			list = append(list, endpointOf(s.decided().Source))
 		}
 	}
 	for e := range now.services {

@@ -59,7 +59,7 @@ func (s *session) retract() {
 
 // sourceName is what the session's source is called now: the name it was decided by may have been another's since. Under mu.
 func (s *session) sourceName() *string {
-	if now := s.c.settings().peers.at[endpoint{s.Source.Address, s.Source.Port}]; now != nil {
+	if now := s.c.settings().peers.at[endpointOf(s.Source)]; now != nil {
 		return &now.Name
 	}
 	return &s.Source.Name

@@ -45,7 +45,7 @@ func (c *Controller) Changes(s Settings) []Change {
 		if was.State == parked.String() { // it has given its place back
 			seats = 0
 		}
-		from, to := endpoint{was.Source.Address, was.Source.Port}, endpoint{was.Tuple.Service, was.ServicePort}
+		from, to := endpointOf(was.Source), endpoint{was.Tuple.Service, was.ServicePort}
 		count(from, -seats, -was.Kbps) // the session's own place is free for it
 		rate := c.rated(svc.Name)
 		here, ok := places[client.At.DPID]

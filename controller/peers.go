@@ -93,6 +93,9 @@ func (s *peerSet) index() {
 
 func (p *peer) endpoint() endpoint { return endpoint{p.Address, p.Port} }
 
+// endpointOf is where a source serves.
+func endpointOf(s stream.Source) endpoint { return endpoint{s.Address, s.Port} }
+
 // same reports whether a peer is known under a name and address.
 func (p *peer) same(as stream.Peer) bool {
 	return p.Name == as.Name && p.Address == as.Address && p.Port == as.Port
