@@ -40,7 +40,8 @@ type stream struct {
 	mu      sync.RWMutex
 	window  *window
 	splicer *splicer
-	viewers []*viewer // replaced, never changed, so that it may be gone through unlocked
+	viewers []*viewer // those below first; replaced, never changed, so that it may be gone through unlocked
+	below   int       // how many of them are relays
 	gone    bool      // no longer in the relay's table; whoever holds it must look again
 	ended   bool      // its viewers are being sent away
 
@@ -109,10 +110,11 @@ func isStream(m rtmp.Message) bool {
 // shardViewers is how many viewers are worth a goroutine of their own when the stream grows.
 const shardViewers = 128
 
-// fanOut sends what is new to everybody: to pushes by waking them, to viewers by writing, spread over the processors.
+// fanOut sends what is new to everybody: to pushes by waking them, to viewers by writing, spread over the processors. Those whom
+// others wait for, relays below and pushes, come before a thousand players: each waits for all before him.
 func (s *stream) fanOut(now time.Time) {
 	s.mu.RLock()
-	viewers, pushes := s.viewers, s.pushes
+	below, players, pushes := s.viewers[:s.below], s.viewers[s.below:], s.pushes
 	s.mu.RUnlock()
 	for _, p := range pushes {
 		select {
@@ -120,16 +122,20 @@ func (s *stream) fanOut(now time.Time) {
 		default:
 		}
 	}
-	shards := max(1, min(runtime.GOMAXPROCS(0), len(viewers)/shardViewers))
+	pokeAll(below, now)
+	if len(pushes) > 0 && len(players) > 0 {
+		runtime.Gosched() // or with no processor to spare they would come last
+	}
+	shards := max(1, min(runtime.GOMAXPROCS(0), len(players)/shardViewers))
 	var others sync.WaitGroup
 	for i := 1; i < shards; i++ {
 		others.Add(1)
 		go func() {
 			defer others.Done()
-			pokeAll(viewers[len(viewers)*i/shards:len(viewers)*(i+1)/shards], now)
+			pokeAll(players[len(players)*i/shards:len(players)*(i+1)/shards], now)
 		}()
 	}
-	pokeAll(viewers[:len(viewers)/shards], now)
+	pokeAll(players[:len(players)/shards], now)
 	others.Wait()
 }
 
@@ -181,8 +187,15 @@ func (s *stream) addViewer(v *viewer) bool {
 	} else {
 		v.join(s.window, s.relay.o.Join)
 	}
-	v.index = len(s.viewers)
-	s.viewers = append(slices.Clip(s.viewers), v)
+	all := append(slices.Clip(s.viewers), nil)
+	free := len(all) - 1
+	if len(v.via) > 0 {
+		place(all, free, all[s.below])
+		free = s.below
+		s.below++
+	}
+	place(all, free, v)
+	s.viewers = all
 	s.lonely = time.Time{}
 	if s.args == (arguments{}) {
 		s.args = argumentsOf(v.request)
@@ -191,13 +204,24 @@ func (s *stream) addViewer(v *viewer) bool {
 	return true
 }
 
+// place puts a viewer at a place of a list, unless there is none.
+func place(list []*viewer, i int, v *viewer) {
+	if list[i] = v; v != nil {
+		v.index = i
+	}
+}
+
 func (s *stream) removeViewer(v *viewer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := slices.Clone(s.viewers)
-	last := len(left) - 1
-	left[v.index] = left[last]
-	left[v.index].index = v.index
+	last, free := len(left)-1, v.index
+	if free < s.below {
+		s.below--
+		place(left, free, left[s.below])
+		free = s.below
+	}
+	place(left, free, left[last])
 	left[last] = nil
 	s.viewers = left[:last]
 	if last == 0 {
@@ -217,7 +241,7 @@ func (s *stream) via() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	marks := []string{s.relay.mark}
-	for _, v := range s.viewers {
+	for _, v := range s.viewers[:s.below] {
 		for _, m := range v.via {
 			if !slices.Contains(marks, m) && len(marks) < maxVia {
 				marks = append(marks, m)
