@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -130,37 +129,4 @@ func (s *session) publishes(want stream.Intent) {
 		s.c.sparingly(s.c.log, "published to a peer", s.peer.Name).WithField("app", want.App).WithField("key", want.Key).
 			WithField("session", s.Tuple).WithField("peer", s.peer.Name).Warn("published to a peer that is not configured to take publishers")
 	}
-}
-
-const (
-	maxPublishers   = 4096
-	publisherMemory = 24 * time.Hour
-)
-
-// publishers remembers who has published. Its zero value is empty and ready.
-type publishers struct {
-	mu sync.Mutex
-	m  map[ofproto.IPv4]time.Time
-}
-
-func (p *publishers) add(ip ofproto.IPv4, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.m == nil {
-		p.m = make(map[ofproto.IPv4]time.Time)
-	}
-	if len(p.m) >= maxPublishers {
-		for other := range p.m { // any: so many publishers are nobody's normal case
-			delete(p.m, other)
-			break
-		}
-	}
-	p.m[ip] = now
-}
-
-func (p *publishers) has(ip ofproto.IPv4, now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last, ok := p.m[ip]
-	return ok && now.Sub(last) < publisherMemory
 }

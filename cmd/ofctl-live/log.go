@@ -18,7 +18,7 @@ func newLogger(c config.Log, w io.Writer) *logrus.Logger {
 	if c.Format == "text" || c.Format == "auto" && isTerminal(w) {
 		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"})
 	} else {
-		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano, DisableHTMLEscape: true}) // -> is to be read, and looked for
 	}
 	return log
 }
