@@ -221,7 +221,9 @@ func (s *stream) removeViewer(v *viewer) {
 		place(left, free, left[s.below])
 		free = s.below
 	}
-	place(left, free, left[last])
+	if free < last {
+		place(left, free, left[last])
+	}
 	left[last] = nil
 	s.viewers = left[:last]
 	if last == 0 {
