@@ -19,7 +19,7 @@ const (
 	acceptRate   = maxHalfOpen // connections a second: what waits in the kernel is let in before a switch gives up waiting
 	acceptBurst  = maxHalfOpen
 	firstRead    = 4 << 10          // bytes of read buffer at first: of thousands of switches, most say little
-	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is gone; as one that lets too much wait
+	writeTimeout = 10 * time.Second // a switch that takes nothing for so long is taken for gone, as is one that lets too much wait
 )
 
 // accept takes connections until the listener closes. Each gets a goroutine of its own.
@@ -38,7 +38,7 @@ func (c *Controller) accept(ctx context.Context, g *errgroup.Group, l net.Listen
 			time.Sleep(50 * time.Millisecond) // out of descriptors, most likely: let some close
 			continue
 		}
-		settled, crowded := c.lobby.enter(nc)
+		settled, crowded := c.halfOpen.enter(nc)
 		if crowded {
 			c.metrics.refused.Inc()
 		}
@@ -66,7 +66,7 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 		return time.Time{}
 	}
 	_, secure := nc.(interface{ ConnectionState() tls.ConnectionState })
-	conn := ofproto.NewConn(&opening{Conn: nc, more: more}, ofproto.ConnOptions{
+	conn := ofproto.NewConn(&helloConn{Conn: nc, more: more}, ofproto.ConnOptions{
 		FirstRead: firstRead, WriteTimeout: writeTimeout, Secure: secure, Now: time.Now,
 	})
 	d, early, err := c.shakeHands(conn, func(id ofproto.DPID) error { return c.o.Admit(nc, id) }, log)

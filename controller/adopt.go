@@ -44,7 +44,7 @@ func (c *Controller) adopt(d *datapath, have []ofproto.FlowStat) {
 	if more > 0 {
 		d.sparingly("too many sessions").WithField("rules", more).Warn("too many sessions of an earlier run: what is left of others goes on until it expires")
 	}
-	c.strange(now.sourcesOf(byTuple))
+	c.rememberSources(now.sourcesOf(byTuple))
 	a := &c.adopted
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -156,8 +156,8 @@ func (s *session) orphan() bool {
 	return !h.ok && h != unprobed
 }
 
-// meets has those rules go that a switch still had of a session where its plan is newer and lacks them, or where it is over. A plan
-// of what was found before may only lack a step.
+// meets removes the rules that a switch still had of a session, where the session is over, or its plan is newer and lacks them. A
+// plan that was itself found on switches is not newer: it may only lack a step.
 func (s *session) meets(old steer.Step) {
 	found := steer.Plan{Steps: []steer.Step{old}}
 	s.mu.Lock()

@@ -87,3 +87,28 @@ func (d *datapath) arpAnswer() bool {
 	}
 	return true
 }
+
+// askAgain is how soon a host is asked once more that has not given as many answers yet as its delay is the least of: the first
+// may be late for any reason, and viewers are sent elsewhere for it.
+const askAgain = 150 * time.Millisecond
+
+// isNew reports whether an address has not given that many answers yet.
+func (w *prober) isNew(ip ofproto.IPv4) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, ok := w.hosts[ip]
+	return ok && !h.rtt.full()
+}
+
+// learnSoon asks a host that is new once more, soon. Its answer has it asked again.
+func (c *Controller) learnSoon(ip ofproto.IPv4) {
+	if !c.probes.isNew(ip) {
+		return
+	}
+	c.later(askAgain, func() {
+		snap := c.topo.Load()
+		if h, ok := snap.HostByIP(ip); ok && attached(snap, h) && c.probes.isNew(ip) {
+			c.probeHost(h)
+		}
+	})
+}

@@ -105,7 +105,7 @@ type Controller struct {
 	replaced   chan struct{} // closed by the next Set; under setMu
 	registered registry
 	now        atomic.Pointer[settings]
-	lobby      lobby
+	halfOpen   halfOpen
 	sessions   stream.Table[*session]
 	adopted    adoption
 	links      linkWatch
@@ -156,7 +156,7 @@ func New(o Options) (*Controller, error) {
 		return nil, fmt.Errorf("controller: no random key: %w", err)
 	}
 	c.Set(o.Settings)
-	o.Registerer.MustRegister(observed{c})
+	o.Registerer.MustRegister(collector{c})
 	return c, nil
 }
 

@@ -55,9 +55,9 @@ func (s *peerSet) probes(e endpoint) bool {
 	return p != nil && (s.byService[e] == p || p.viewers.Load() > 0)
 }
 
-// strange notes as peers those that sessions of an earlier run have for their source, and that are none now: they are remembered
-// like those who have left, and may be about to register again. Those for whom there is no room among those who serve stay unknown.
-func (c *Controller) strange(sources map[endpoint]bool) {
+// rememberSources has the sources of an earlier run's sessions that are no peers now remembered like peers that have left: they may
+// be about to register again. Those for whom there is no room among the ones that serve stay unknown.
+func (c *Controller) rememberSources(sources map[endpoint]bool) {
 	unknown := func(set *peerSet) (list []stream.Peer) {
 		for e := range sources {
 			if set.at[e] == nil {
@@ -99,9 +99,9 @@ func (s *peerSet) formerRoom() int {
 	return room
 }
 
-// parted has those who have left and serve nobody any more be forgotten by the switches, which catch answers to probes no longer.
-// What is known of them is of the past.
-func (c *Controller) parted(former []*peer) {
+// forgetFormer has the switches drop the rules that catch answers to probes of peers that have left and serve nobody any more, and
+// forgets how those peers stood.
+func (c *Controller) forgetFormer(former []*peer) {
 	svc, ok := c.anyService()
 	if !ok {
 		return

@@ -216,7 +216,7 @@ func TestStrangerAmongMany(t *testing.T) {
 	inLab(t, single, func(l *lab) {
 		at := func(i int) endpoint { return endpoint{ofproto.IPv4{10, 9, byte(i >> 8), byte(i)}, 1935} }
 		serves := func(i int) {
-			l.c.strange(map[endpoint]bool{at(i): true})
+			l.c.rememberSources(map[endpoint]bool{at(i): true})
 			if p := l.c.settings().peers.at[at(i)]; p != nil {
 				p.viewers.Add(1)
 			}
@@ -290,7 +290,7 @@ func TestBackAsItParts(t *testing.T) {
 		former := l.c.settings().peers.former
 		l.c.Set(s)
 		l.after(5 * time.Second)
-		l.c.parted(former)
+		l.c.forgetFormer(former)
 		if p := l.c.Peers()[0]; !p.Healthy {
 			l.t.Errorf("it is not well: %s", p.Why)
 		}

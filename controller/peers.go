@@ -17,7 +17,7 @@ type peer struct {
 	*standing
 }
 
-// A standing is how who serves at an address and port stands, under whatever name.
+// A standing is the state of whoever serves at an address and port, whatever its name.
 type standing struct {
 	viewers  atomic.Int64 // sessions that it serves
 	reports  atomic.Bool  // it posts callbacks
@@ -36,8 +36,8 @@ type health struct {
 
 var unprobed = &health{why: "not yet probed"}
 
-// reserve takes one place of the room that other relays leave, and promises the bandwidth for it; it answers false where there
-// is not both.
+// reserve takes one place of the room that other relays leave, and promises the bandwidth for it; ok is false where either is
+// lacking.
 func (p *peer) reserve(relays int, kbps float64) (promised int32, ok bool) {
 	room := int64(p.MaxViewers - relays)
 	for {
@@ -65,8 +65,8 @@ type peerSet struct {
 	at        map[endpoint]*peer // all of them
 }
 
-// newPeerSet makes a set. Who was known at a peer's address and port, even if under another name, or before it left, still
-// stands as he did.
+// newPeerSet makes a set. A peer has the standing of whoever was known at its address and port before, also under another name
+// and before it left.
 func newPeerSet(list []stream.Peer, draining map[string]bool, known *peerSet) *peerSet {
 	s := &peerSet{byName: make(map[string]*peer), byAddress: make(map[ofproto.IPv4]*peer), byService: make(map[endpoint]*peer)}
 	for _, p := range list {

@@ -33,7 +33,7 @@ func (c *Controller) searchRound(now time.Time) {
 	c.search(snap, c.settings().lost(snap), c.up(), now)
 	c.seekUnseen(snap, now)
 	c.missPeers(snap)
-	c.parted(c.settings().peers.former)
+	c.forgetFormer(c.settings().peers.former)
 }
 
 // probe asks at the switches whose turn it is for the services and peers there: how far they are, and of peers whether they serve.

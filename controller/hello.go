@@ -18,28 +18,28 @@ const maxHello = 1024
 // errNoHello says that a connection's first bytes begin no HELLO of any version.
 var errNoHello = errors.New("not OpenFlow")
 
-// An opening is a connection whose first bytes are looked at as they come: what cannot become a HELLO is an error at once.
-// Else a length that somebody else's bytes seem to be would be waited for until the handshake's deadline. That is put off by as
-// long as the daemon was not there to read.
-type opening struct {
+// A helloConn is a connection whose first bytes are looked at as they come: what cannot become a HELLO is an error at once.
+// Otherwise somebody else's bytes, taken for a header, could name a length that is waited for until the handshake's deadline.
+// The deadline is put off by as long as the daemon was not there to read.
+type helloConn struct {
 	net.Conn
 	head []byte           // the first header, as far as it has come
 	more func() time.Time // asked where the deadline has passed: another one, or the zero time
 }
 
-func (o *opening) Read(p []byte) (int, error) {
-	n, err := o.Conn.Read(p)
+func (c *helloConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
 	for n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		until := o.more()
+		until := c.more()
 		if until.IsZero() {
 			break
 		}
-		_ = o.Conn.SetReadDeadline(until)
-		n, err = o.Conn.Read(p)
+		_ = c.Conn.SetReadDeadline(until)
+		n, err = c.Conn.Read(p)
 	}
-	if missing := ofproto.HeaderLen - len(o.head); missing > 0 && n > 0 {
-		o.head = append(o.head, p[:min(n, missing)]...)
-		if bad := checkHello(o.head, p[:n]); bad != nil {
+	if missing := ofproto.HeaderLen - len(c.head); missing > 0 && n > 0 {
+		c.head = append(c.head, p[:min(n, missing)]...)
+		if bad := checkHello(c.head, p[:n]); bad != nil {
 			return 0, bad
 		}
 	}
