@@ -147,12 +147,12 @@ func TestChanges(t *testing.T) {
 	if status != 200 || f.change != (PolicyChange{Policy: "direct", Service: "cdn"}) || !strings.Contains(got, `"direct"`) {
 		t.Errorf("PUT policy: %d %s, told %+v", status, got, f.change)
 	}
-	status, got, _ = do(h, "PUT", "/v1/peers/hb", `{"address":"10.0.0.1","port":1935,"max_viewers":100,"max_kbps":0,"viewers":3,
-		"draining":false,"ingest":true,"dscp":10,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"age_seconds":10.5,"published":true},
-		{"app":"live","key":"b","viewers":0,"kbps":0,"age_seconds":1,"published":false,"from":"10.0.0.2:1935"}]}`)
-	want := Registration{Address: "10.0.0.1", Port: 1935, MaxViewers: 100, Viewers: 3, Ingest: true, DSCP: 10,
-		Streams: []Stream{{App: "live", Key: "a", Viewers: 2, Kbps: 600, AgeSeconds: 10.5, Published: true},
-			{App: "live", Key: "b", AgeSeconds: 1, From: "10.0.0.2:1935"}}}
+	status, got, _ = do(h, "PUT", "/v1/peers/hb", `{"address":"10.0.0.1","port":1935,"max_viewers":100,"max_kbps":0,
+		"draining":false,"ingest":true,"dscp":10,"streams":[{"app":"live","key":"a","viewers":2,"kbps":600,"published":true},
+		{"app":"live","key":"b","viewers":0,"kbps":0,"published":false,"from":"10.0.0.2:1935"}]}`)
+	want := Registration{Address: "10.0.0.1", Port: 1935, MaxViewers: 100, Ingest: true, DSCP: 10,
+		Streams: []Stream{{App: "live", Key: "a", Viewers: 2, Kbps: 600, Published: true},
+			{App: "live", Key: "b", From: "10.0.0.2:1935"}}}
 	if status != 200 || !equalJSON(t, got, `{"ttl_seconds":15}`) || !reflect.DeepEqual(f.peers["hb"], want) {
 		t.Errorf("PUT peer: %d %s, told %+v", status, got, f.peers["hb"])
 	}

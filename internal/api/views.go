@@ -119,7 +119,6 @@ type Registration struct {
 	Port       uint16   `json:"port"`
 	MaxViewers int      `json:"max_viewers"` // 0: no limit
 	MaxKbps    int      `json:"max_kbps"`    // 0: no limit
-	Viewers    int      `json:"viewers"`
 	Draining   bool     `json:"draining"`
 	Ingest     bool     `json:"ingest"` // it takes publishers
 	DSCP       uint8    `json:"dscp"`   // marks its own connections to a service; 0: all of its host's are its own
@@ -128,13 +127,12 @@ type Registration struct {
 
 // A Stream is one that a relay holds.
 type Stream struct {
-	App        string  `json:"app"`
-	Key        string  `json:"key"`
-	Viewers    int     `json:"viewers"`
-	Kbps       int     `json:"kbps"`
-	AgeSeconds float64 `json:"age_seconds"`
-	Published  bool    `json:"published"`      // by a publisher at this relay, not pulled
-	From       string  `json:"from,omitempty"` // "address:port" it comes from now; absent: from nowhere, or from a publisher
+	App       string `json:"app"`
+	Key       string `json:"key"`
+	Viewers   int    `json:"viewers"`
+	Kbps      int    `json:"kbps"`
+	Published bool   `json:"published"`      // by a publisher at this relay, not pulled
+	From      string `json:"from,omitempty"` // "address:port" it comes from now; absent: from nowhere, or from a publisher
 }
 
 // Registered answers a Registration.

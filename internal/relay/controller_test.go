@@ -132,12 +132,12 @@ func TestControllerNamesTheUpstream(t *testing.T) {
 		t.Errorf("asked %s", asked)
 	}
 	if last["name"] != "edge" || last["address"] != "10.0.0.1" || last["port"] != 1935.0 || last["max_viewers"] != 9.0 ||
-		last["max_kbps"] != 5000.0 || last["dscp"] != 10.0 || last["ingest"] != true || last["viewers"] != 1.0 || last["draining"] != false {
+		last["max_kbps"] != 5000.0 || last["dscp"] != 10.0 || last["ingest"] != true || last["draining"] != false {
 		t.Errorf("report %v", last)
 	}
 	streams := last["streams"].([]any)
 	if len(streams) != 1 || streams[0].(map[string]any)["key"] != "a" || streams[0].(map[string]any)["published"] != false ||
-		streams[0].(map[string]any)["from"] != origin.address {
+		streams[0].(map[string]any)["viewers"] != 1.0 || streams[0].(map[string]any)["from"] != origin.address {
 		t.Errorf("streams %v", streams)
 	}
 	w.nc.Close()

@@ -26,7 +26,6 @@ type peerReport struct {
 	Port       uint16         `json:"port"`
 	MaxViewers int            `json:"max_viewers"`
 	MaxKbps    int            `json:"max_kbps"`
-	Viewers    int            `json:"viewers"`
 	Draining   bool           `json:"draining"`
 	Ingest     bool           `json:"ingest"`
 	DSCP       int            `json:"dscp"`
@@ -34,12 +33,11 @@ type peerReport struct {
 }
 
 type streamReport struct {
-	App        string  `json:"app"`
-	Key        string  `json:"key"`
-	Viewers    int     `json:"viewers"`
-	Kbps       float64 `json:"kbps"`
-	AgeSeconds float64 `json:"age_seconds"`
-	Published  bool    `json:"published"`
+	App       string  `json:"app"`
+	Key       string  `json:"key"`
+	Viewers   int     `json:"viewers"`
+	Kbps      float64 `json:"kbps"`
+	Published bool    `json:"published"`
 	// From is the address of the upstream that it comes from now.
 	From netip.AddrPort `json:"from,omitzero"`
 }
@@ -130,10 +128,8 @@ func (r *Relay) describe() (peerReport, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.Viewers = r.viewers
-	now := time.Now()
 	for _, s := range r.streams {
-		p.Streams = append(p.Streams, s.report(now))
+		p.Streams = append(p.Streams, s.report())
 	}
 	slices.SortFunc(p.Streams, func(a, b streamReport) int {
 		return strings.Compare(a.App+"/"+a.Key, b.App+"/"+b.Key)
@@ -141,7 +137,7 @@ func (r *Relay) describe() (peerReport, error) {
 	return p, nil
 }
 
-func (s *stream) report(now time.Time) streamReport {
+func (s *stream) report() streamReport {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	sr := streamReport{
@@ -149,9 +145,6 @@ func (s *stream) report(now time.Time) streamReport {
 	}
 	if a := s.splicer.active; a != nil && s.publisher == nil {
 		sr.From = a.at
-	}
-	if !s.born.IsZero() {
-		sr.AgeSeconds = math.Round(now.Sub(s.born).Seconds()*10) / 10
 	}
 	return sr
 }

@@ -49,7 +49,6 @@ type stream struct {
 	pull      *pull
 	pushes    []*push
 	args      arguments // of the first who asked, for the upstream
-	born      time.Time // when the first frame of the present source's life came; zero: none yet
 	lonely    time.Time // since when nobody watches; zero: somebody does
 	silent    time.Time // since when there is no source; zero: there is one
 	bytes     uint64    // received
@@ -82,9 +81,6 @@ func (s *stream) feed(src *source, ms []rtmp.Message, size int) {
 		grown = s.splicer.feed(src, m, now) || grown
 	}
 	s.bytes += uint64(size)
-	if grown && s.born.IsZero() {
-		s.born = now
-	}
 	after := s.splicer.active
 	seamless := after != nil && after.joined
 	s.mu.Unlock()
@@ -171,7 +167,7 @@ func (s *stream) drop(src *source) {
 	defer s.mu.Unlock()
 	s.splicer.drop(src)
 	if s.splicer.active == nil && s.splicer.candidate == nil {
-		s.silent, s.born = time.Now(), time.Time{}
+		s.silent = time.Now()
 	}
 }
 
