@@ -288,6 +288,21 @@ func BenchmarkConnection(b *testing.B) {
 	f.dial(b, b.N)
 }
 
+// BenchmarkDecide is who serves a new connection, among sixteen peers, and its session.
+func BenchmarkDecide(b *testing.B) {
+	f := newFleet(b)
+	f.dial(b, fleetBatch)
+	r := f.rigs[0]
+	svc, own := r.d.dialled()
+	snap := r.c.topo.Load()
+	b.ReportAllocs()
+	for b.Loop() {
+		if s := r.c.decide(r.d, snap, svc, own, nil); s.peer == nil {
+			b.Fatal(s.Reason)
+		}
+	}
+}
+
 // BenchmarkManySessions holds 100,000 sessions at once, of hosts each their own, and reports what each takes in memory, how
 // long a change of policy takes among them, and how a packet-in of a known pair compares with one among 100.
 func BenchmarkManySessions(b *testing.B) {

@@ -14,7 +14,7 @@ import (
 
 // connection handles a packet to a service that no rule was for: the first of a new connection, which is the only moment
 // to decide who serves it, since no switch can rewrite sequence numbers later, or one of a connection whose rules are gone.
-func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
+func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service, own *peer) error {
 	p := &d.packet.peek
 	if relay, ok := d.ofRelay(); ok {
 		return d.handsOff(snap, relay)
@@ -51,9 +51,9 @@ func (d *datapath) connection(snap *topo.Snapshot, svc *stream.Service) error {
 		}
 		replaced, fresh = old, true
 		if first {
-			s = d.c.decide(d, snap, svc, taken)
+			s = d.c.decide(d, snap, svc, own, taken)
 		} else {
-			s = d.c.passOn(d, svc)
+			s = d.c.passOn(d, svc, own)
 		}
 		return s, true
 	})
@@ -179,14 +179,13 @@ func (d *datapath) handsOff(snap *topo.Snapshot, relay *peer) error {
 //
 // taken is where the client's port already leads to: a second connection between the same two ends could not be told from
 // the first.
-func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Service, taken []endpoint) *session {
-	now := c.settings()
-	if p, ok := now.ownDial(endpoint{svc.Address, svc.Port}); ok {
-		s := c.toPeer(d, svc, p)
+func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Service, own *peer, taken []endpoint) *session {
+	if own != nil {
+		s := c.toPeer(d, svc, own)
 		s.hearing = true
 		return s
 	}
-	s := c.newSession(d, svc)
+	s, now := c.newSession(d, svc), c.settings()
 	s.hearing = true
 	policy, set := now.policyOf(svc.Name), now.peers
 	s.Policy = policy.Name()
@@ -221,26 +220,33 @@ func (c *Controller) decide(d *datapath, snap *topo.Snapshot, svc *stream.Servic
 
 // reasons are the reasons of decisions, one of each: a crowd of sessions has but a few. The zero value is ready; it is of one
 // goroutine.
-type reasons map[string]string
+type reasons struct {
+	last string // mostly the next one's too
+	all  map[string]string
+}
 
 const maxReasons = 256 // beyond it all are kept anew
 
 // one is the reason that reads the same and is kept already.
 func (r *reasons) one(reason string) string {
-	if same, ok := (*r)[reason]; ok {
-		return same
+	if reason == r.last {
+		return r.last
 	}
-	if *r == nil || len(*r) >= maxReasons {
-		*r = make(reasons)
+	same, ok := r.all[reason]
+	if !ok {
+		if r.all == nil || len(r.all) >= maxReasons {
+			r.all = make(map[string]string)
+		}
+		r.all[reason], same = reason, reason
 	}
-	(*r)[reason] = reason
-	return reason
+	r.last = same
+	return same
 }
 
 // passOn is the session of a connection that nobody here saw begin: it goes to whom it dialled, never elsewhere.
-func (c *Controller) passOn(d *datapath, svc *stream.Service) *session {
-	if p, ok := c.settings().ownDial(endpoint{svc.Address, svc.Port}); ok {
-		return c.toPeer(d, svc, p)
+func (c *Controller) passOn(d *datapath, svc *stream.Service, own *peer) *session {
+	if own != nil {
+		return c.toPeer(d, svc, own)
 	}
 	s := c.newSession(d, svc)
 	s.Policy, s.Reason = c.settings().policyOf(svc.Name).Name(), "connection older than the controller's knowledge of it: to the address it dialled"

@@ -175,7 +175,7 @@ func (d *datapath) mayPass(now time.Time) bool {
 
 // unheeded counts the packet in hand, with which nothing is done, like those of its port that may pass: it has come up as they do.
 func (d *datapath) unheeded() {
-	if svc, ok := d.dialled(); ok {
+	if svc, _ := d.dialled(); svc != nil {
 		d.mayBegin(svc, d.now)
 		return
 	}

@@ -53,8 +53,8 @@ func (d *datapath) packetIn(frame []byte) error {
 		if d.probeAnswer() {
 			return nil
 		}
-		if svc, ok := d.dialled(); ok {
-			return d.connection(snap, svc)
+		if svc, own := d.dialled(); svc != nil {
+			return d.connection(snap, svc, own)
 		}
 		switch c, ok := d.wayBack(snap); {
 		case !ok:
@@ -66,21 +66,21 @@ func (d *datapath) packetIn(frame []byte) error {
 	return d.forward(snap)
 }
 
-// dialled is the service that the packet in hand is for, or the peer that its client dials itself.
-func (d *datapath) dialled() (*stream.Service, bool) {
+// dialled is the service that the packet in hand is for; own is the peer that its client dials itself, where that is so.
+func (d *datapath) dialled() (svc *stream.Service, own *peer) {
 	p, now := &d.packet.peek, d.c.settings()
 	if p.Proto != packet.ProtoTCP || p.EtherType != packet.TypeIPv4 || p.Fragment {
-		return nil, false
+		return nil, nil
 	}
 	at := endpoint{p.DstIP, p.DstPort}
 	if svc, ok := now.services[at]; ok {
-		return svc, true
+		return svc, nil
 	}
-	if own, ok := now.ownDial(at); ok {
+	if own, ok := now.peers.byService[at]; ok {
 		svc := own.own()
-		return &svc, true
+		return &svc, own
 	}
-	return nil, false
+	return nil, nil
 }
 
 // learn takes from the packet where its sender is, and returns the snapshot to go on with; ok is false where its port has
