@@ -103,8 +103,8 @@ type TLS struct {
 // A DPID is a switch's datapath id, 16 hex digits in the file.
 type DPID uint64
 
-// ParseDPID reads 1 to 16 hex digits.
-func ParseDPID(s string) (DPID, error) {
+// parseDPID reads 1 to 16 hex digits.
+func parseDPID(s string) (DPID, error) {
 	n, err := strconv.ParseUint(s, 16, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a datapath id, up to 16 hex digits", s)

@@ -52,7 +52,7 @@ func (p *Peer) fields() setter {
 		"max_viewers": scalar(&p.MaxViewers, count),
 		"max_kbps":    scalar(&p.MaxKbps, count),
 		"ingest":      scalar(&p.Ingest, yesNo),
-		"upstream":    scalar(&p.Upstream, ParseUpstream),
+		"upstream":    scalar(&p.Upstream, parseUpstream),
 	})
 }
 
@@ -76,7 +76,7 @@ func (c *Controller) fields() setter {
 			"cert":      scalar(&c.TLS.Cert, text),
 			"key":       scalar(&c.TLS.Key, text),
 			"client_ca": scalar(&c.TLS.ClientCA, text),
-			"pins":      dictionary(&c.TLS.Pins, ParseDPID),
+			"pins":      dictionary(&c.TLS.Pins, parseDPID),
 		}),
 	})
 }
@@ -111,8 +111,8 @@ func (r *Relay) fields() setter {
 // rtmpPort is IANA's port for RTMP, and what a service or peer that names no port has.
 const rtmpPort = 1935
 
-// ParseUpstream reads "host" or "dscp:NN", NN from 1 to 63.
-func ParseUpstream(s string) (Upstream, error) {
+// parseUpstream reads "host" or "dscp:NN", NN from 1 to 63.
+func parseUpstream(s string) (Upstream, error) {
 	if s == "host" {
 		return Upstream{}, nil
 	}
@@ -124,7 +124,7 @@ func ParseUpstream(s string) (Upstream, error) {
 	return Upstream{}, fmt.Errorf("%q is neither host nor dscp:NN with NN from 1 to 63", s)
 }
 
-// String returns what ParseUpstream reads.
+// String returns what parseUpstream reads.
 func (u Upstream) String() string {
 	if u.Marked {
 		return fmt.Sprintf("dscp:%d", u.DSCP)

@@ -2,13 +2,8 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
-	"net/url"
 	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -20,9 +15,9 @@ var (
 	joins      = []string{JoinGOP, JoinLive}
 )
 
-// MinSessionIdle is the least idle timeout of a session's rules: a parked viewer's RTMP pings are 60 s apart, and a rule
+// minSessionIdle is the least idle timeout of a session's rules: a parked viewer's RTMP pings are 60 s apart, and a rule
 // that expires under it sends its next segment to the real service, which resets the connection.
-const MinSessionIdle = 180 * time.Second
+const minSessionIdle = 180 * time.Second
 
 // OwnSource is what the source of a viewer is called who is served by the node that was dialled. No peer may be called so.
 const OwnSource = "cdn"
@@ -101,13 +96,11 @@ func (v *validator) places(c *Config) {
 	}
 }
 
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
 func (v *validator) controller(c *Controller) {
 	v.between("controller.echo_interval", c.EchoInterval, 100*time.Millisecond, time.Hour)
 	v.between("controller.handshake_timeout", c.HandshakeTimeout, 100*time.Millisecond, time.Hour)
 	v.between("controller.lldp_interval", c.LLDPInterval, 100*time.Millisecond, time.Hour)
-	v.between("controller.session_idle_timeout", c.SessionIdleTimeout, MinSessionIdle, maxIdle)
+	v.between("controller.session_idle_timeout", c.SessionIdleTimeout, minSessionIdle, maxIdle)
 	if c.SessionIdleTimeout%time.Second != 0 {
 		v.fail("controller.session_idle_timeout", "%v is not in whole seconds", c.SessionIdleTimeout)
 	}
@@ -157,81 +150,6 @@ func (v *validator) relay(r *Relay) {
 	}
 }
 
-// listen judges a list of addresses to listen on.
-func (v *validator) listen(path string, addrs []string) {
-	if len(addrs) == 0 {
-		v.fail(path, "want at least one HOST:PORT")
-	}
-	for i, a := range addrs {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		v.hostPort(at, a)
-		v.free(at, a, path, addrs[:i])
-	}
-}
-
-// free judges whether an address can be listened on beside those of another path.
-func (v *validator) free(path, addr, others string, addrs []string) {
-	for i, a := range addrs {
-		if overlap(addr, a) {
-			v.fail(path, "%s overlaps %s[%d], %s", addr, others, i, a)
-			return
-		}
-	}
-}
-
-// overlap tells whether two addresses to listen on have a port in common, and a host. Port 0 is another each time.
-func overlap(a, b string) bool {
-	hostA, portA, errA := net.SplitHostPort(a)
-	hostB, portB, errB := net.SplitHostPort(b)
-	return errA == nil && errB == nil && portA == portB && portA != "0" && (covers(hostA, hostB) || covers(hostB, hostA))
-}
-
-// covers tells whether who listens on a host also listens on another.
-func covers(host, other string) bool {
-	switch host {
-	case other, "", "::": // the net package takes both for IPv4 too
-		return true
-	case "0.0.0.0":
-		return !strings.Contains(other, ":")
-	}
-	return false
-}
-
-// advertise judges where viewers are to find a relay, which one that registers has to know.
-func (v *validator) advertise(r *Relay) {
-	switch {
-	case r.Advertise != "" && !advertisable(r.Advertise):
-		v.fail("relay.advertise", "%q is not ADDRESS[:PORT] with the IPv4 address of one host", r.Advertise)
-	case r.Advertise == "" && r.Controller != "" && len(r.Listen) > 0 && !advertisable(r.Listen[0]):
-		v.fail("relay.controller", "to register, say with advertise at which IPv4 address viewers reach this relay; listen names none")
-	}
-}
-
-// advertisable tells whether rules can send viewers to ADDRESS or ADDRESS:PORT: it is one host's, of IPv4.
-func advertisable(s string) bool {
-	at, err := netip.ParseAddrPort(s)
-	if err != nil {
-		var a netip.Addr
-		a, err = netip.ParseAddr(s)
-		at = netip.AddrPortFrom(a, rtmpPort)
-	}
-	return err == nil && CheckHost(at.Addr()) == nil && at.Port() != 0
-}
-
-// http judges an optional address to serve HTTP at, beside those of another path.
-func (v *validator) http(path, addr, others string, addrs []string) {
-	if addr != "" {
-		v.hostPort(path, addr)
-		v.free(path, addr, others, addrs)
-	}
-}
-
-func (v *validator) urls(path string, urls []string) {
-	for i, u := range urls {
-		v.url(fmt.Sprintf("%s[%d]", path, i), u, "rtmp")
-	}
-}
-
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
 
 // name judges a name that becomes a metric's label and part of a URL's path.
@@ -249,14 +167,6 @@ func CheckName(got string) error {
 	return nil
 }
 
-// CheckHost tells what is wrong with the address of a service or peer, nil for nothing.
-func CheckHost(a netip.Addr) error {
-	if !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a == broadcast {
-		return fmt.Errorf("%s is not an IPv4 address of one host", a)
-	}
-	return nil
-}
-
 func (v *validator) oneOf(path, what, got string, known []string) {
 	for _, k := range known {
 		if got == k {
@@ -264,38 +174,6 @@ func (v *validator) oneOf(path, what, got string, known []string) {
 		}
 	}
 	v.fail(path, "unknown %s %q%s", what, got, meant(got, known))
-}
-
-// hostPort judges an address to listen on. Port 0 lets the kernel choose.
-func (v *validator) hostPort(path, got string) {
-	host, port, err := net.SplitHostPort(got)
-	if err != nil {
-		v.fail(path, "%q is not HOST:PORT", got)
-		return
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		v.fail(path, "%q is not a port, 0 to 65535", port)
-	}
-	if _, err := netip.ParseAddr(host); err != nil && !hostname.MatchString(host) {
-		v.fail(path, "%q is neither an IP address nor a host's name", host)
-	}
-}
-
-// hostname admits the empty name, which stands for every address.
-var hostname = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)?$`)
-
-// url judges the address of a server: a host, and no more than a path behind it.
-func (v *validator) url(path, got string, schemes ...string) {
-	u, err := url.Parse(got)
-	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		v.fail(path, "%q is not an address of the form %s://HOST[:PORT]/...", got, schemes[0])
-		return
-	}
-	if text := u.Port(); text != "" {
-		if _, err := port(text); err != nil {
-			v.fail(path, "%v", err)
-		}
-	}
 }
 
 func (v *validator) notNegative(path string, n int) {
