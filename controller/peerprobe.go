@@ -24,7 +24,9 @@ type peerProbe struct {
 	seq    uint32
 	sent   time.Time // by the daemon's presence
 	misses int
-	absent int // rounds in a row in which it was searched for in vain
+	since  time.Time // when the first of the SYNs was sent that were last missed in a row, by the presence
+	heard  time.Time // when it last answered, by the presence
+	absent int       // rounds in a row in which it was searched for in vain
 	open   bool
 	again  bool          // the last SYN was sent once more, since what came was no answer to it
 	wait   time.Duration // from its last refusal until it was to be asked again; zero: it has not refused
@@ -70,7 +72,9 @@ func (w *prober) next(e endpoint, seen time.Time, underWay time.Duration, heeded
 	case heeded.Before(p.sent):
 		return 0, 0, 0, false
 	default:
-		p.misses++
+		if p.misses++; p.misses == 1 {
+			p.since = p.sent
+		}
 	}
 	p.open, p.again, p.sent = true, false, seen
 	last = p.seq
@@ -156,8 +160,29 @@ func (c *Controller) refused(p *peer) {
 	})
 }
 
-// heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it.
-func (w *prober) heard(e endpoint, ack uint32) bool {
+// silentTogether is so many peers that fall silent at once that the fault may well be with who asks, as where the machine is starved.
+const silentTogether = 4
+
+// together reports whether a peer has fallen silent within a round with so many others, some of whom may be back, while nobody else
+// has answered.
+func (w *prober) together(e endpoint, round time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, silent := w.of(e), 0
+	for _, q := range w.peers {
+		switch {
+		case q.since.Sub(p.since).Abs() < round:
+			silent++
+		case q.heard.After(p.since):
+			return false
+		}
+	}
+	return silent >= silentTogether
+}
+
+// heard matches an answer with a SYN that is open: the last, or where the network is slow one of those before it. seen is now, by the
+// presence.
+func (w *prober) heard(e endpoint, ack uint32, seen time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p, ok := w.peers[e]
@@ -167,6 +192,6 @@ func (w *prober) heard(e endpoint, ack uint32) bool {
 	if late := p.seq - (ack - 1); late%seqStep != 0 || late/seqStep >= probeMisses {
 		return false // nobody's answer, or to a probe that has been given up
 	}
-	p.open, p.misses = false, 0
+	p.open, p.misses, p.heard = false, 0, seen
 	return true
 }

@@ -174,3 +174,63 @@ func TestPeerStarts(t *testing.T) {
 		}
 	})
 }
+
+// TestSilentTogether has the peers behind many switches fall silent at once. Where that passes soon they stay well; else they are all
+// dead a second later than one of them would be, who alone is found out as ever.
+func TestSilentTogether(t *testing.T) {
+	const usual = probeMisses*patience + 2*time.Second + 200*time.Millisecond
+	for _, tt := range []struct {
+		name          string
+		peers, silent int
+		lasts, after  time.Duration
+		unwell        int
+	}{
+		{"all for a moment", 8, 8, 5 * patience, 10 * time.Second, 0},
+		{"all for good", 8, 8, time.Hour, usual + probeMisses*patience, 8},
+		{"all but one", 8, 7, time.Hour, usual + probeMisses*patience, 7},
+		{"three of them", 8, 3, time.Hour, usual, 3},
+		{"one", 8, 1, time.Hour, usual, 1},
+		{"three, who are all", 3, 3, time.Hour, usual, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				l.AddSwitch("s0", oftest.Options{DPID: 1})
+				l.AddHost("hs", "10.0.0.2", "s0", 1, time.Millisecond)
+				l.o.Peers = nil
+				for i := range tt.peers {
+					sw, name := fmt.Sprint("s", i+1), fmt.Sprint("p", i)
+					l.AddSwitch(sw, oftest.Options{DPID: ofproto.DPID(i + 2)})
+					h := l.AddHost(name, fmt.Sprint("10.0.1.", i+1), sw, 1, time.Millisecond)
+					h.Listen(1935)
+					l.o.Peers = append(l.o.Peers, stream.Peer{Name: name, Address: h.IP, Port: 1935})
+				}
+			}, func(l *lab) {
+				l.after(10 * time.Second)
+				w := &l.c.probes
+				asked := func() (some time.Time) {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					return w.of(endpoint{ofproto.IPv4{10, 0, 1, 1}, 1935}).sent
+				}
+				for was := asked(); asked() == was; {
+					l.after(10 * time.Millisecond)
+				}
+				l.after(l.c.o.ProbeInterval * 4 / 5) // their turns come soon, one after another
+				silence := func(on bool) {
+					for i := range tt.silent {
+						l.Host(fmt.Sprint("p", i)).SetSilent(on)
+					}
+				}
+				silence(true)
+				if tt.lasts < tt.after {
+					l.after(tt.lasts)
+					silence(false)
+				}
+				l.after(tt.after)
+				if n := l.logged("peer is unwell"); n != tt.unwell {
+					l.t.Errorf("%d are unwell, want %d", n, tt.unwell)
+				}
+			})
+		})
+	}
+}

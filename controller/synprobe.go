@@ -40,7 +40,7 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 	if !due {
 		return nil
 	}
-	if misses >= probeMisses {
+	if misses >= 2*probeMisses || misses >= probeMisses && !c.probes.together(p.endpoint(), c.o.ProbeInterval) {
 		c.peerIs(p, &health{why: "no answer to probes"})
 	}
 	d.table.install([]flow.Rule{steer.Probe(p.Peer, svc, probePort)}, "", nil)
@@ -94,7 +94,7 @@ func (d *datapath) probeAnswer() bool {
 	if !ok || !served || p.DstIP != svc.Address {
 		return false
 	}
-	heard, rst := d.c.probes.heard(from, p.Ack), p.TCPFlags&packet.RST != 0
+	heard, rst := d.c.probes.heard(from, p.Ack, d.c.present.now()), p.TCPFlags&packet.RST != 0
 	switch {
 	case rst && heard:
 		d.c.refused(relay)
