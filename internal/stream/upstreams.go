@@ -15,6 +15,16 @@ type arrival struct {
 	host    *topo.Host
 	lag     time.Duration
 	viewers int
+
+	full, asked bool // whether its source is, once that has been asked
+}
+
+// isFull reports whether there is no room for one more relay.
+func (a *arrival) isFull(m Map) bool {
+	if !a.asked && m.Full != nil {
+		a.full, a.asked = m.Full(a.at), true
+	}
+	return a.full
 }
 
 // arrivals are the copies whose place and lag are known, that of the service's own node among them.
@@ -22,7 +32,7 @@ func (r *reckoning) arrivals() []arrival {
 	list := make([]arrival, 0, len(r.at))
 	add := func(i int, c Copy) {
 		if k := r.of(i, c); k.ok && k.host != nil {
-			list = append(list, arrival{c.At, k.host, k.lag, c.Viewers})
+			list = append(list, arrival{at: c.At, host: k.host, lag: k.lag, viewers: c.Viewers})
 		}
 	}
 	for i, c := range r.Copies {
@@ -48,23 +58,28 @@ type offer struct {
 	viewers int
 }
 
-// soonest compares by lag, that of the service's own node with a handicap.
-func soonest(margin time.Duration) func(a, b offer) int {
-	cost := func(o offer) time.Duration {
-		if o.Source == CDN {
-			return o.Lag + margin + 1 // at the very margin a peer still serves
-		}
-		return o.Lag
+// cost is the lag, that of the service's own node with a handicap.
+func (o *offer) cost(margin time.Duration) time.Duration {
+	if o.Source == CDN {
+		return o.Lag + margin + 1 // at the very margin a peer still serves
 	}
-	return func(a, b offer) int {
-		return cmp.Or(cmp.Compare(cost(a), cost(b)), cmp.Compare(a.viewers, b.viewers), strings.Compare(a.Source, b.Source))
+	return o.Lag
+}
+
+// soonest compares by cost.
+func soonest(a, b *offer, margin time.Duration) int {
+	if c := cmp.Compare(a.cost(margin), b.cost(margin)); c != 0 {
+		return c
 	}
+	return cmp.Or(cmp.Compare(a.viewers, b.viewers), strings.Compare(a.Source, b.Source))
 }
 
 // nearest compares by the lines that the stream takes between switches: access lines are everybody's own.
-func nearest(a, b offer) int {
-	return cmp.Or(cmp.Compare(a.links, b.links), cmp.Compare(a.viewers, b.viewers), cmp.Compare(a.Lag, b.Lag),
-		strings.Compare(a.Source, b.Source))
+func nearest(a, b *offer) int {
+	if c := cmp.Compare(a.links, b.links); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.viewers, b.viewers), cmp.Compare(a.Lag, b.Lag), strings.Compare(a.Source, b.Source))
 }
 
 // best is where a relay should have the stream from: the nearest of those that are no later than the soonest by more than
@@ -73,33 +88,41 @@ func best(offers []offer, margin time.Duration) (o offer, ok bool) {
 	if len(offers) == 0 {
 		return offer{}, false
 	}
-	best := slices.MinFunc(offers, soonest(margin))
-	if best.Source == CDN {
-		return best, true
-	}
-	limit := best.Lag + margin
-	for _, o := range offers {
+	best, cdn := &offers[0], (*offer)(nil)
+	for i := range offers {
+		o := &offers[i]
 		if o.Source == CDN {
-			limit = min(limit, o.Lag+margin)
+			cdn = o
 		}
-	}
-	for _, o := range offers {
-		if o.Source != CDN && o.Lag <= limit && nearest(o, best) < 0 {
+		if soonest(o, best, margin) < 0 {
 			best = o
 		}
 	}
-	return best, true
+	if best == cdn {
+		return *best, true
+	}
+	limit := best.Lag + margin
+	if cdn != nil {
+		limit = min(limit, cdn.Lag+margin)
+	}
+	for i := range offers {
+		if o := &offers[i]; o != cdn && o.Lag <= limit && nearest(o, best) < 0 {
+			best = o
+		}
+	}
+	return *best, true
 }
 
 // offers appends what of the arrivals a relay at a place may take, which is not of those below it.
 func (l *Live) offers(list []offer, relay string, below map[string]bool, from []arrival, m Map) []offer {
 	host := m.Host(relay)
 	own, _ := l.Copy(relay)
-	for _, a := range from {
+	for i := range from {
+		a := &from[i]
 		if a.at == relay || below[a.at] {
 			continue
 		}
-		if m.Full != nil && a.at != own.From && a.at != own.Next && m.Full(a.at) {
+		if a.at != own.From && a.at != own.Next && a.isFull(m) {
 			continue
 		}
 		step, ok := m.between(a.host, host)
@@ -161,7 +184,7 @@ func (l *Live) Upstreams(relay string, m Map, margin time.Duration) []Offer {
 		list = append(list, first.Offer)
 		last = last || first.Source == CDN
 	}
-	slices.SortFunc(all, soonest(margin))
+	slices.SortFunc(all, func(a, b offer) int { return soonest(&a, &b, margin) })
 	for _, o := range all {
 		if o.Source == first.Source || o.Source != CDN && o.age >= first.Lag {
 			continue

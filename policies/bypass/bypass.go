@@ -89,13 +89,9 @@ func contenders(peers []stream.Candidate, publishes bool, list []contender) (_ [
 	return list, last
 }
 
-// addLags adds how old the stream is expected to be at each source, where that can be told.
+// addLags adds how old the stream is expected to be at each of the peers and at the CDN, where that can be told.
 func (p Policy) addLags(v stream.View, r stream.Request, peers []contender, cdn *reach) {
-	sources := make([]string, len(peers), len(peers)+1)
-	for i, c := range peers {
-		sources[i] = c.peer.Name
-	}
-	lags := lags(v, r, append(sources, stream.CDN), p.margin)
+	lags := lags(v, r, peers, p.margin)
 	for i, lag := range lags {
 		to := cdn
 		if i < len(peers) {

@@ -1,7 +1,6 @@
 package bypass
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ofctl-live/ofctl-live/internal/stream"
@@ -12,15 +11,22 @@ import (
 // a look at each peer for each new connection.
 const likely = 4
 
-// lags is how old the stream will be at each of the sources, as far as can be told at a SYN, which does not name it: the
-// mean over the service's most watched streams, each weighing as much as it has viewers, and one more. A stream of which
-// the lag at one of the sources is not known says nothing. Nil: nothing is known, or the client is there to publish, or one
+// lags is how old the stream will be at each of the peers, and last at the CDN, as far as can be told at a SYN, which does not
+// name it: the mean over the service's most watched streams, each weighing as much as it has viewers, and one more. A stream of
+// which the lag at one of the sources is not known says nothing. Nil: nothing is known, or the client is there to publish, or one
 // of the peers does not report what it has: it may be the one where the stream is published, and nobody would know.
-func lags(v stream.View, r stream.Request, sources []string, margin time.Duration) []time.Duration {
-	silent := func(c stream.Candidate) bool { return !c.Reports && slices.Contains(sources, c.Name) }
-	if v.Streams.Empty() || r.Publishes || slices.ContainsFunc(v.Peers, silent) {
+func lags(v stream.View, r stream.Request, peers []contender, margin time.Duration) []time.Duration {
+	if r.Publishes {
 		return nil
 	}
+	sources := make([]string, len(peers), len(peers)+1)
+	for i := range peers {
+		if !peers[i].peer.Reports {
+			return nil
+		}
+		sources[i] = peers[i].peer.Name
+	}
+	sources = append(sources, stream.CDN)
 	var (
 		m     = mapOf(v)
 		sums  = make([]time.Duration, len(sources))
