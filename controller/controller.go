@@ -1,9 +1,3 @@
-// Package controller runs the OpenFlow 1.0 side of the daemon: it accepts switches, keeps their tables as wished, learns
-// where everybody is, and carries out what the policy decides for each new connection.
-//
-// What can be computed without a network lives elsewhere (topo, flow, steer, policies); here is what waits, sends and
-// measures. Each switch has one goroutine that reads and acts. It takes no lock that another switch's packets need:
-// it reads the topology's snapshot, and writes to its own connection.
 package controller
 
 import (

@@ -7,7 +7,7 @@
 //	GET    /v1/switches, /v1/links, /v1/hosts, /v1/sessions, /v1/peers, /v1/streams, /v1/policy,
 //	       /v1/config
 //	PUT    /v1/policy            {"policy":"direct"} for all services, {"policy":"direct","service":"cdn"} for one
-//	       ?dry_run=true         changes nothing, and answers which sessions would be served from elsewhere
+//	       ?dry_run=true         changes nothing, even with migrate, and answers which sessions would be served from elsewhere
 //	       ?migrate=true         also ends those sessions, a few at a time, so that their players dial again; the next change of
 //	                             policy or configuration leaves the rest alone. A session whose client has no known place,
 //	                             as in the first seconds after a restart, is never among them
