@@ -21,7 +21,8 @@ import (
 type session struct {
 	stream.Session
 	c    *Controller
-	peer *peer // whose place it holds; nil for the CDN
+	peer *peer      // whose place it holds; nil for the CDN
+	room steer.Room // of its first plan
 
 	mu    sync.Mutex // guards what follows, and Source, Reason and peer until the rules are acknowledged
 	plan  steer.Plan
@@ -94,10 +95,10 @@ func (s sessionState) String() string { return stateNames[s] }
 // packet goes to everybody as any other to an unknown place would, and the next one begins anew.
 func (s *session) begin(d *datapath, snap *topo.Snapshot) {
 	lists := &d.packet.lists
-	plan, err := lists.Session(&s.Session, snap, s.c.idleSeconds())
+	plan, err := lists.Session(&s.Session, snap, s.c.idleSeconds(), &s.room)
 	if err != nil && s.Redirected() {
 		s.fallBack(err)
-		plan, err = lists.Session(&s.Session, snap, s.c.idleSeconds())
+		plan, err = lists.Session(&s.Session, snap, s.c.idleSeconds(), &s.room)
 	}
 	if err != nil {
 		s.forget(err.Error())
@@ -139,7 +140,7 @@ func (s *session) again(d *datapath, snap *topo.Snapshot) error {
 		s.Source.MAC = h.MAC // an earlier run decided, and left no rule that tells
 	}
 	lists := &d.packet.lists
-	plan, err := lists.Session(&s.Session, snap, s.c.idleSeconds())
+	plan, err := lists.Session(&s.Session, snap, s.c.idleSeconds(), new(steer.Room))
 	if err != nil || s.state == ended {
 		s.mu.Unlock()
 		if back {

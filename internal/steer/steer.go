@@ -60,11 +60,12 @@ func (p Plan) Release() []ofproto.Action {
 //
 // It fails where the client or the source is not on the map or no path leads between them.
 func Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) {
-	return (*Lists)(nil).Session(s, snap, idle)
+	return (*Lists)(nil).Session(s, snap, idle, new(Room))
 }
 
-// Session is as the function of this name, with lists of actions that other plans have as well.
-func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Plan, error) {
+// Session is as the function of this name, with lists of actions that other plans have as well, and in a zero Room where there is
+// enough.
+func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16, room *Room) (Plan, error) {
 	client, ok := place(snap, s.ClientMAC, s.Client)
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: client %v: place unknown", s.Tuple, s.ClientMAC)
@@ -73,8 +74,8 @@ func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Pl
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: source %s (%v): place unknown", s.Tuple, s.Source.Name, s.Source.MAC)
 	}
-	var room [8]topo.Hop
-	hops, ok := snap.AppendPath(room[:0], client.At, server.At)
+	var few [8]topo.Hop
+	hops, ok := snap.AppendPath(few[:0], client.At, server.At)
 	if !ok {
 		return Plan{}, fmt.Errorf("steer %v: no path from %v to source %s at %v", s.Tuple, client.At, s.Source.Name, server.At)
 	}
@@ -87,7 +88,7 @@ func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Pl
 		}
 	}
 	cookie := flow.NewCookie(flow.KindSession, s.Hash())
-	plan, all := emptyPlan(len(hops))
+	plan, all := room.plan(len(hops))
 	for i := len(hops) - 1; i >= 0; i-- {
 		back, there := &all[0], &all[1]
 		plan.Steps = append(plan.Steps, Step{hops[i].DPID, all[:2:2]})
@@ -113,14 +114,16 @@ func (l *Lists) Session(s *stream.Session, snap *topo.Snapshot, idle uint16) (Pl
 	return plan, nil
 }
 
-// emptyPlan is room for a plan over some switches, two rules on each: one allocation where there is but one.
-func emptyPlan(switches int) (Plan, []flow.Rule) {
+// A Room is memory for a plan over one switch. Who keeps such a plan has it in his own.
+type Room struct {
+	step  [1]Step
+	rules [2]flow.Rule
+}
+
+// plan is an empty plan over some switches, and two rules for each.
+func (r *Room) plan(switches int) (Plan, []flow.Rule) {
 	if switches == 1 {
-		p := new(struct {
-			step  [1]Step
-			rules [2]flow.Rule
-		})
-		return Plan{Steps: p.step[:0]}, p.rules[:]
+		return Plan{Steps: r.step[:0]}, r.rules[:]
 	}
 	return Plan{Steps: make([]Step, 0, switches)}, make([]flow.Rule, 2*switches)
 }
