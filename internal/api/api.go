@@ -132,7 +132,7 @@ func New(o Options) http.Handler {
 		plain(w, http.StatusOK, "ready")
 	})
 
-	read("/v1/switches", func() any { return list(o.Network.Switches()) })
+	read("/v1/switches", func() any { return switches(o.Network.Switches()) })
 	read("/v1/links", func() any { return list(o.Network.Links()) })
 	read("/v1/hosts", func() any { return list(o.Network.Hosts()) })
 	read("/v1/sessions", func() any { return list(o.Network.Sessions()) })

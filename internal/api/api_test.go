@@ -30,7 +30,7 @@ type fake struct {
 }
 
 func (*fake) Switches() []Switch {
-	return []Switch{{DPID: "0000000000000001", Ports: []Port{{No: 1, Name: "s1-eth1", Up: true}}}}
+	return []Switch{{DPID: "0000000000000001", Ports: []Port{{No: 1, Name: "s1-eth1", Up: true}}}, {DPID: "0000000000000002"}}
 }
 func (*fake) Links() []Link       { return nil }
 func (*fake) Hosts() []Host       { return []Host{{MAC: "02:00:00:00:00:01", At: "0000000000000001:1"}} }
@@ -111,7 +111,8 @@ func TestReads(t *testing.T) {
 	_, _, h := serve(t)
 	tests := []struct{ path, want string }{
 		{"/v1/switches", `[{"dpid":"0000000000000001","remote":"","desc":"","since":"0001-01-01T00:00:00Z","rtt_ms":0,` +
-			`"ports":[{"no":1,"name":"s1-eth1","mac":"","up":true}],"rules":0}]`},
+			`"ports":[{"no":1,"name":"s1-eth1","mac":"","up":true}],"rules":0},` +
+			`{"dpid":"0000000000000002","remote":"","desc":"","since":"0001-01-01T00:00:00Z","rtt_ms":0,"ports":[],"rules":0}]`}, // a list, or the page fails
 		{"/v1/links", `[]`},
 		{"/v1/policy", `{"policy":"bypass","services":{"cdn":"bypass"}}`},
 		{"/v1/config", `{"policy":"bypass"}`},

@@ -124,3 +124,11 @@ func list[T any](s []T) []T {
 	}
 	return s
 }
+
+// switches is list, down to the ports: a bridge may have none.
+func switches(s []Switch) []Switch {
+	for i := range s {
+		s[i].Ports = list(s[i].Ports)
+	}
+	return list(s)
+}
