@@ -14,7 +14,8 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check FILE...",
 		Short: "Tell everything that is wrong with a configuration",
 		Long: `Check reads each file as the daemon would. It prints every error with its line, or one line that says what
-the file amounts to, and ends with status 1 if any file is not accepted.`,
+the file amounts to, and ends with status 1 if any file is not accepted. Certificates and keys that a file names are not
+opened.`,
 		Args: want(1, math.MaxInt, "at least one FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			bad := 0
@@ -25,7 +26,7 @@ the file amounts to, and ends with status 1 if any file is not accepted.`,
 					fmt.Fprintln(cmd.ErrOrStderr(), err)
 					continue
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: good: policy %s, %d services, %d peers\n", f, c.Policy, len(c.Services), len(c.Peers))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: good: policy %s, services: %d, peers: %d\n", f, c.Policy, len(c.Services), len(c.Peers))
 			}
 			if bad > 0 {
 				return fmt.Errorf("%d of %d files not accepted", bad, len(files))

@@ -33,7 +33,7 @@ func TestCheck(t *testing.T) {
 	write(t, good, "policy: bypass\nservices: [{name: cdn, address: 10.0.0.2}]\n")
 	write(t, bad, "policy: x\nservices: [{name: cdn, address: 10.0.0}]\n")
 	out, err := execute("check", good)
-	if want := good + ": good: policy bypass, 1 services, 0 peers\n"; err != nil || out != want {
+	if want := good + ": good: policy bypass, services: 1, peers: 0\n"; err != nil || out != want {
 		t.Errorf("%q, %v; want %q", out, err, want)
 	}
 	out, err = execute("check", good, bad)
