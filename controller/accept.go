@@ -66,7 +66,7 @@ func (c *Controller) serve(ctx context.Context, nc net.Conn, settled func()) {
 		return time.Time{}
 	}
 	_, secure := nc.(interface{ ConnectionState() tls.ConnectionState })
-	conn := ofproto.NewConn(&helloConn{Conn: nc, more: more}, ofproto.ConnOptions{
+	conn := ofproto.NewConn(&helloConn{Conn: newSocket(nc, &c.latest), more: more}, ofproto.ConnOptions{
 		FirstRead: firstRead, WriteTimeout: writeTimeout, Secure: secure, Now: time.Now,
 	})
 	d, early, err := c.shakeHands(conn, func(id ofproto.DPID) error { return c.o.Admit(nc, id) }, log)

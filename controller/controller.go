@@ -100,6 +100,7 @@ type Controller struct {
 	registered registry
 	now        atomic.Pointer[settings]
 	halfOpen   halfOpen
+	latest     atomic.Pointer[socket] // of the switches' connections, that read something
 	sessions   stream.Table[*session]
 	adopted    adoption
 	links      linkWatch

@@ -23,6 +23,8 @@
 //	accept       connections, a goroutine each
 //	halfopen     those that have not finished the handshake, bounded
 //	hello        what cannot become a HELLO
+//	socket       their TCP, read and written so that a lone message is soon answered
+//	busypoll     when the next message is looked for rather than slept on
 //	handshake    HELLO, FEATURES, SET_CONFIG, DESC, the flow table
 //	datapath     a switch that is up: its messages, batch by batch
 //	keepalive    echo requests: round trips, signs of life, challenges

@@ -5,29 +5,35 @@ import (
 	"time"
 )
 
-// A histogram counts durations in buckets no wider than 1/32 of what they hold, without allocating. The zero value is
+// steps are the buckets of each power of two: fine enough for a ratio of two medians to be told to the hundredth.
+const (
+	stepBits = 7
+	steps    = 1 << stepBits
+)
+
+// A histogram counts durations in buckets no wider than 1/128 of what they hold, without allocating. The zero value is
 // empty.
 type histogram struct {
-	buckets [64 * 32]uint64
+	buckets [64 * steps]uint64
 	n       uint64
 }
 
-// bucketOf returns the bucket of a duration in nanoseconds: 32 linear steps for each power of two.
+// bucketOf returns the bucket of a duration in nanoseconds: as many linear steps for each power of two.
 func bucketOf(ns uint64) int {
-	if ns < 32 {
+	if ns < steps {
 		return int(ns)
 	}
-	shift := bits.Len64(ns) - 6
-	return shift*32 + int(ns>>shift)
+	shift := bits.Len64(ns) - 1 - stepBits
+	return shift*steps + int(ns>>shift)
 }
 
 // upper returns the largest duration of a bucket.
 func upper(bucket int) time.Duration {
-	if bucket < 32 {
+	if bucket < steps {
 		return time.Duration(bucket)
 	}
-	shift := bucket/32 - 1
-	return time.Duration((uint64(bucket%32+32)+1)<<shift - 1)
+	shift := bucket/steps - 1
+	return time.Duration((uint64(bucket%steps+steps)+1)<<shift - 1)
 }
 
 func (h *histogram) add(d time.Duration) {

@@ -23,7 +23,7 @@ func TestHistogram(t *testing.T) {
 	slices.Sort(all)
 	for _, q := range []float64{0, 0.5, 0.99, 0.999, 1} {
 		want := all[min(int(q*10_000), 9_999)]
-		if got := h.quantile(q); got < want || got > want+want/16+1 {
+		if got := h.quantile(q); got < want || got > want+want/100+1 {
 			t.Errorf("quantile %v is %v, want %v", q, got, want)
 		}
 	}
