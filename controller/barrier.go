@@ -133,7 +133,6 @@ func (t *installer) acknowledged(barrier uint32, now time.Time) (some bool) {
 			}
 		}
 		pending := ok && in.again && t.sendAgain(in)
-		clear(in.rules) // the list lives as long as the rules, and is not to be looked through by each garbage collection
 		t.mu.Unlock()
 		if !ok {
 			return some
