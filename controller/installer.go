@@ -161,6 +161,13 @@ func (t *installer) remove(keys []flow.Key) {
 	}
 }
 
+// size is the number of rules wished for.
+func (t *installer) size() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rules.n
+}
+
 // drop removes the rules that match.
 func (t *installer) drop(match func(flow.Rule) bool) {
 	t.mu.Lock()

@@ -105,14 +105,11 @@ func (r *tableRead) heard(xid uint32, flags ofproto.StatsFlags) (p part, ok bool
 	return p, true
 }
 
-// answering is until when the answer to an open question may keep back all that the switch says behind it: zero where none is open.
-func (r *tableRead) answering() time.Time {
+// openSince is when the open question was asked; ok is false where none is.
+func (r *tableRead) openSince() (asked time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.xid == 0 {
-		return time.Time{}
-	}
-	return r.asked.Add(excused)
+	return r.asked, r.xid != 0
 }
 
 // giveUp expects no answer to a question any more, if it is open: the next is asked when its turn comes.
