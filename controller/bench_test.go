@@ -58,7 +58,7 @@ func newRig(tb testing.TB) *rig {
 	}
 	r := &rig{c: c}
 	f := &ofproto.FeaturesReply{DatapathID: 1}
-	for no := ofproto.Port(1); no <= 4; no++ {
+	for no := ofproto.Port(1); no <= viewerPort(most); no++ {
 		f.Ports = append(f.Ports, ofproto.PhyPort{No: no})
 	}
 	r.d = c.newDatapath(ofproto.NewConn(r, ofproto.ConnOptions{}), f, log)
@@ -69,7 +69,7 @@ func newRig(tb testing.TB) *rig {
 	for _, h := range []topo.Host{benchCDN, benchRelay} {
 		c.topo.Learn(h.MAC, h.IP, h.At, time.Now())
 	}
-	c.settings().peers.order[0].health.Store(&health{ok: true})
+	c.settings().peers.order[0].health.Store(well)
 	r.settle(tb)
 	return r
 }
@@ -100,6 +100,9 @@ func (r *rig) settle(tb testing.TB) map[ofproto.Type]int {
 		}
 	}
 }
+
+// most is how many viewers there are in any benchmark.
+const most = 1 << 17
 
 // viewerPort is where the nth viewer is: no port has more of them than may come at once.
 func viewerPort(n int) ofproto.Port { return ofproto.Port(3 + n>>10) }
@@ -189,7 +192,7 @@ func newFleet(tb testing.TB) *fleet {
 		}
 		close(r.d.closed)
 		c.topo.Learn(peerOf(i).MAC, peerOf(i).IP, topo.Point{DPID: id, Port: 1}, time.Now())
-		c.settings().peers.order[i].health.Store(&health{ok: true})
+		c.settings().peers.order[i].health.Store(well)
 		for v := range fleetViewers {
 			c.topo.Learn(ofproto.MAC{0, 3, byte(i), 0, byte(v >> 8), byte(v)}, ofproto.IPv4{10, byte(16 + i), byte(v >> 8), byte(v)},
 				topo.Point{DPID: id, Port: ofproto.Port(3 + v%4)}, time.Now())

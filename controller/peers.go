@@ -34,7 +34,10 @@ type health struct {
 	why string // why not
 }
 
-var unprobed = &health{why: "not yet probed"}
+var (
+	well     = &health{ok: true}
+	unprobed = &health{why: "not yet probed"}
+)
 
 // reserve takes one place of the room that other relays leave, and promises the bandwidth for it; ok is false where either is
 // lacking.

@@ -111,7 +111,7 @@ func (d *datapath) probeAnswer() bool {
 		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: p.Ack, Flags: packet.RST}))
 	}
 	if heard {
-		d.c.peerIs(relay, &health{ok: true})
+		d.c.peerIs(relay, well)
 	} else if seq, open := d.c.probes.once(from); open { // half a connection, of an earlier run maybe, has swallowed it
 		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))
 	}
