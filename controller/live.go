@@ -87,20 +87,21 @@ func (s *session) supersede(want stream.Intent) {
 // sources is where a relay can have a stream from, as far as that can be counted on now. What it is told to take, it is promised.
 func (c *Controller) sources(id stream.ID, relay string) stream.Map {
 	snap, now := c.topo.Load(), c.settings()
+	service, live := c.serviceOf(id)
 	host := func(source string) *topo.Host {
 		if p := now.peers.byName[source]; p != nil && p.health.Load().ok {
 			h, _ := snap.HostByIP(p.Address)
 			return h
 		}
 		if source == stream.CDN && len(now.Services) > 0 {
-			h, _ := snap.HostByIP(now.Services[0].Address)
+			h, _ := snap.HostByIP(now.nodesOf(service)[0].Address)
 			return h
 		}
 		return nil
 	}
 	var rate float64
-	if l, ok := c.streams.Load().Stream(id); ok {
-		rate = c.rated(l.Service)
+	if live {
+		rate = c.rated(service)
 	}
 	full := func(source string) bool {
 		p := now.peers.byName[source]
@@ -119,6 +120,15 @@ func (c *Controller) sources(id stream.ID, relay string) stream.Map {
 	return stream.Map{Snapshot: snap, Host: host, Full: full, Taken: taken}
 }
 
+// serviceOf is the name of the service that a stream is of, "" while nobody knows; ok is false where nobody knows of the stream.
+func (c *Controller) serviceOf(id stream.ID) (name string, ok bool) {
+	l, ok := c.streams.Load().Stream(id)
+	if !ok {
+		return "", false
+	}
+	return l.Service, true
+}
+
 // Upstreams answers where a relay should have a stream from, best first, as the address and port to dial. What is answered
 // first is noted as taken. ErrUnregistered: no peer has that name.
 func (c *Controller) Upstreams(id stream.ID, relay string, now time.Time) ([]stream.Service, error) {
@@ -132,11 +142,12 @@ func (c *Controller) Upstreams(id stream.ID, relay string, now time.Time) ([]str
 		memory = reportedMemory
 	}
 	var list []stream.Service
+	service, _ := c.serviceOf(id)
 	for _, o := range c.streams.Choose(id, relay, c.sources(id, relay), s.Margin, c.present.at(now).Add(memory)) {
 		if p := s.peers.byName[o.Source]; p != nil {
 			list = append(list, stream.Service{Name: p.Name, Address: p.Address, Port: p.Port})
 		} else if o.Source == stream.CDN {
-			list = append(list, s.Services...)
+			list = append(list, s.nodesOf(service)...)
 		}
 	}
 	return list, nil

@@ -218,6 +218,38 @@ func TestRoomOfRelays(t *testing.T) {
 	})
 }
 
+// TestNodes has a stream of the second of two services: its node is what a copy at a peer is held against, and named before the other.
+func TestNodes(t *testing.T) {
+	inLab(t, func(l *lab) {
+		single(l)
+		h := l.AddHost("h2", "10.0.1.2", "s1", 20, 500*time.Millisecond)
+		h.Listen(1935)
+		l.o.Services = append(l.o.Services, stream.Service{Name: "second", Address: h.IP, Port: 1935})
+	}, func(l *lab) {
+		l.Host("hv2").Listen(1935)
+		relay := Registration{Peer: stream.Peer{Name: "far", Address: l.Host("hv2").IP, Port: 1935}}
+		if err := l.c.Register(relay, time.Now()); err != nil {
+			l.t.Fatal(err)
+		}
+		l.after(3 * time.Second)
+		l.c.streams.Publish(liveA, "second", "hb", peerIP, time.Time{})
+		if h := l.c.sources(liveA, "far").Host(stream.CDN); h == nil || h.IP != l.Host("h2").IP {
+			l.t.Errorf("its node is %+v", h)
+		}
+		list, err := l.c.Upstreams(liveA, "far", time.Now())
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		var names []string
+		for _, s := range list {
+			names = append(names, s.Name)
+		}
+		if got := strings.Join(names, " "); got != "hb second "+l.o.Services[0].Name {
+			l.t.Errorf("a relay is told %s", got)
+		}
+	})
+}
+
 // TestRoomForRelays has relays ask by callbacks where to take a stream from. One that has no room for one more is not named
 // to another, until the callback that somebody has left.
 func TestRoomForRelays(t *testing.T) {

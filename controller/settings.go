@@ -144,6 +144,15 @@ func (c *Controller) Settings() Settings { return c.now.Load().Settings }
 // settings is what is in force, for one packet or one probe round.
 func (c *Controller) settings() *settings { return c.now.Load() }
 
+// nodesOf lists the services, that of a name first: a stream's own node, before those of others.
+func (s *settings) nodesOf(service string) []stream.Service {
+	i := slices.IndexFunc(s.Services, func(svc stream.Service) bool { return svc.Name == service })
+	if i <= 0 {
+		return s.Services
+	}
+	return slices.Concat(s.Services[i:i+1], s.Services[:i], s.Services[i+1:])
+}
+
 // policyOf is the policy that decides for a service.
 func (s *settings) policyOf(service string) Policy {
 	if p, ok := s.ByService[service]; ok {
