@@ -133,23 +133,29 @@ func (c *Controller) probeAgain(p *peer, seq uint32, wait time.Duration) {
 }
 
 // refused is how long a peer that has refused a SYN may be left until it is asked again, and whether that is sooner than in the next
-// round. anew is its first refusal since it was well.
-func (w *prober) refused(e endpoint, anew bool, interval time.Duration) (wait time.Duration, soon bool) {
+// round.
+func (w *prober) refused(e endpoint, interval time.Duration) (wait time.Duration, soon bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.of(e)
-	if p.wait = min(2*p.wait, interval); anew || p.wait == 0 {
+	if p.wait = min(2*p.wait, interval); p.wait == 0 {
 		p.wait = refusedWait
 	}
 	return p.wait, p.wait < interval
 }
 
+// listens notes that a peer has accepted a SYN: its next refusal is news.
+func (w *prober) listens(e endpoint) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.of(e).wait = 0
+}
+
 // refused notes that nobody listens at a peer's port, and has it asked again soon where that is news.
 func (c *Controller) refused(p *peer) {
-	anew := p.health.Load().ok
 	c.peerIs(p, &health{why: "nobody listens on its port"})
 	e := p.endpoint()
-	wait, soon := c.probes.refused(e, anew, c.o.ProbeInterval)
+	wait, soon := c.probes.refused(e, c.o.ProbeInterval)
 	if !soon {
 		return
 	}
@@ -189,7 +195,7 @@ func (w *prober) heard(e endpoint, ack uint32, seen time.Time) bool {
 	if !ok {
 		return false
 	}
-	if late := p.seq - (ack - 1); late%seqStep != 0 || late/seqStep >= probeMisses {
+	if late := p.seq - (ack - 1); late%seqStep != 0 || late/seqStep >= mostMisses {
 		return false // nobody's answer, or to a probe that has been given up
 	}
 	p.open, p.misses, p.heard = false, 0, seen

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/internal/stream"
+	"github.com/ofctl-live/ofctl-live/internal/topo"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
@@ -233,4 +234,64 @@ func TestSilentTogether(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRefusedAgain has a peer refuse until it is asked no sooner than in the next round, then listen, fall silent and refuse again: it is
+// news.
+func TestRefusedAgain(t *testing.T) {
+	var w prober
+	e := endpoint{port: 1}
+	const interval = time.Second
+	for range 5 {
+		w.refused(e, interval)
+	}
+	if wait, soon := w.refused(e, interval); soon {
+		t.Errorf("after six refusals it is asked again in %v", wait)
+	}
+	w.listens(e)
+	if wait, soon := w.refused(e, interval); !soon || wait != refusedWait {
+		t.Errorf("after it has listened it is asked again in %v, soon: %v", wait, soon)
+	}
+}
+
+// TestHeardLate has a peer answer the first of as many SYNs as it may leave unanswered.
+func TestHeardLate(t *testing.T) {
+	var w prober
+	e, now := endpoint{port: 1}, time.Unix(1000, 0)
+	var first uint32
+	for i := range mostMisses {
+		_, seq, _, _ := w.next(e, now, 0, now)
+		if i == 0 {
+			first = seq
+		}
+		now = now.Add(time.Second)
+	}
+	if !w.heard(e, first+1, now) {
+		t.Error("an answer to the first is nobody's")
+	}
+}
+
+// TestNeverHeard has four peers that nobody has ever heard be silent: that is no sign of a controller which does not hear.
+func TestNeverHeard(t *testing.T) {
+	const peers = 4
+	inLab(t, func(l *lab) {
+		single(l)
+		l.o.Peers = nil
+		for i := range peers {
+			h := l.AddHost(fmt.Sprint("p", i), fmt.Sprint("10.0.1.", i+1), "s1", ofproto.Port(20+i), time.Millisecond)
+			h.SetSilent(true)
+			l.o.Peers = append(l.o.Peers, stream.Peer{Name: fmt.Sprint("p", i), Address: h.IP, Port: 1935})
+		}
+	}, func(l *lab) {
+		for i := range peers {
+			h := l.Host(fmt.Sprint("p", i))
+			l.c.topo.Learn(h.MAC, h.IP, topo.Point{DPID: 1, Port: ofproto.Port(20 + i)}, time.Now())
+		}
+		l.after((probeMisses+1)*l.c.o.ProbeInterval + time.Second)
+		for _, p := range l.c.Peers() {
+			if p.Why != "no answer to probes" {
+				l.t.Errorf("%s: %q", p.Name, p.Why)
+			}
+		}
+	})
 }

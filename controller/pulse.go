@@ -39,8 +39,9 @@ func (p *pulse) beat(d *datapath, now time.Time) {
 	if p.xid == 0 && now.Sub(p.sent) >= pulseEvery {
 		p.xid, p.sent, p.due = d.nextXID(), now, time.Time{}
 		for _, r := range [...]*tableRead{&d.metering, &d.auditing} {
-			if asked, open := r.openSince(); open {
-				p.due = asked.Add(min(time.Duration(d.table.size())*answerFor, excused))
+			asked, open := r.openSince()
+			if until := asked.Add(min(time.Duration(d.table.size())*answerFor, excused)); open && until.After(p.due) {
+				p.due = until
 			}
 		}
 		_ = d.conn.Write(p.xid, &pulseRequest)

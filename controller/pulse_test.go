@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ofctl-live/ofctl-live/internal/flow"
+	"github.com/ofctl-live/ofctl-live/internal/packet"
 	"github.com/ofctl-live/ofctl-live/ofproto"
 	"github.com/ofctl-live/ofctl-live/ofproto/oftest"
 )
@@ -96,7 +98,10 @@ func TestLongAnswers(t *testing.T) {
 				d, _ := l.c.datapath(1)
 				d.table.mu.Lock()
 				for i := range tt.rules {
-					d.table.rules.put(&installed{rule: byPort(i), sent: true, acked: true})
+					m := ofproto.MatchAll
+					m.Wildcards &^= ofproto.WildDLType | ofproto.WildNWProto | ofproto.WildTPSrc
+					m.DLType, m.NWProto, m.TPSrc = packet.TypeIPv4, packet.ProtoTCP, uint16(i)
+					d.table.rules.put(&installed{rule: flow.Rule{Match: m, Cookie: flow.NewCookie(flow.KindSession, 1)}, sent: true, acked: true})
 				}
 				d.table.mu.Unlock()
 				sw.Intercept(func(_ int, _ uint32, m ofproto.Message) oftest.Verdict { return tt.answer(m) })

@@ -64,7 +64,7 @@ func TestReroutedAfterRestart(t *testing.T) {
 					l.t.Errorf("the viewer is on the map: %v", seen)
 				}
 				wires[0].SetUp(false)
-				l.after(2 * l.c.o.ProbeInterval) // he is asked for in one round, and looked at in the next
+				l.after(2 * l.c.o.ProbeInterval)                       // he is asked for in one round, and looked at in the next
 				if n := l.logged("session rerouted"); n < 1 || n > 2 { // each end of the link tells, at the same moment
 					l.t.Errorf("rerouted %d times", n)
 				}

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	probePort   = 61535 // source port of SYN probes, above Linux's ephemeral range (32768-60999)
-	probeMisses = 3     // answers in a row that must be missing before a peer is unwell
+	probePort   = 61535           // source port of SYN probes, above Linux's ephemeral range (32768-60999)
+	probeMisses = 3               // answers in a row that must be missing before a peer is unwell
+	mostMisses  = 2 * probeMisses // where it may be the controller that does not hear
 )
 
 // probePeer sends a SYN to a peer's service. Its answer is caught on the peer's own switch before it could reach the
@@ -40,7 +41,8 @@ func (c *Controller) probePeer(snap *topo.Snapshot, p *peer, underWay time.Durat
 	if !due {
 		return nil
 	}
-	if misses >= 2*probeMisses || misses >= probeMisses && !c.probes.together(p.endpoint(), c.o.ProbeInterval) {
+	doubted := p.health.Load().ok && c.probes.together(p.endpoint(), c.o.ProbeInterval)
+	if misses >= mostMisses || misses >= probeMisses && !doubted {
 		c.peerIs(p, &health{why: "no answer to probes"})
 	}
 	d.table.install([]flow.Rule{steer.Probe(p.Peer, svc, probePort)}, "", nil)
@@ -111,6 +113,7 @@ func (d *datapath) probeAnswer() bool {
 		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: p.Ack, Flags: packet.RST}))
 	}
 	if heard {
+		d.c.probes.listens(from)
 		d.c.peerIs(relay, well)
 	} else if seq, open := d.c.probes.once(from); open { // half a connection, of an earlier run maybe, has swallowed it
 		d.emit(h.At.Port, d.c.probeSegment(snap, relay, h, svc, packet.TCP{Seq: seq, Flags: packet.SYN, Window: 1024}))

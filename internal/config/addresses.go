@@ -104,10 +104,10 @@ func (v *validator) urls(path string, urls []string) {
 	}
 }
 
-// url judges the address of a server: a host, and no more than a path behind it.
+// url judges the address of a server. That of a stream may bear arguments, such as a token.
 func (v *validator) url(path, got string, schemes ...string) {
 	u, err := url.Parse(got)
-	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" || u.User != nil || u.RawQuery != "" && u.Scheme != "rtmp" || u.Fragment != "" {
 		v.fail(path, "%q is not an address of the form %s://HOST[:PORT]/...", got, schemes[0])
 		return
 	}

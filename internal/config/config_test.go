@@ -62,7 +62,7 @@ peers: [{name: p, address: 10.0.0.1, port: 1936, upstream: "dscp:46"}]
 bypass: {margin: 1.5ms}
 listen: 127.0.0.1:1
 http: ""
-relay: # nothing, so the defaults
+relay: {upstream: 'rtmp://10.0.0.2/live?token=x', push: 'rtmp://10.0.0.3/live?auth=2'} # and the defaults
 `))
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -29,6 +30,9 @@ type push struct {
 	cancel  context.CancelFunc
 	wake    chan struct{} // capacity 1: the stream has grown
 	cursor  cursor
+
+	mu      sync.Mutex
+	replies []byte // answers to the server, encoded
 }
 
 // ensurePushes starts what is not running. The caller holds the stream's lock.
@@ -112,6 +116,33 @@ func (p *push) follow(nc *receiver, since time.Time) bool {
 	return true
 }
 
+// poke has the push look for what it is to send.
+func (p *push) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// reply queues an answer for who writes, so that what is sent stays in one order.
+func (p *push) reply(encoded []byte) error {
+	p.mu.Lock()
+	if len(p.replies)+len(encoded) <= maxReplies { // more: it asks and does not listen
+		p.replies = append(p.replies, encoded...)
+	}
+	p.mu.Unlock()
+	p.poke()
+	return nil
+}
+
+// takeReplies appends the answers that wait.
+func (p *push) takeReplies(dst []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dst, p.replies = append(dst, p.replies...), p.replies[:0]
+	return dst
+}
+
 // once pushes over one connection.
 func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 	req := p.request
@@ -120,6 +151,8 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 		return err
 	}
 	log.Info("push begins")
+	_ = p.takeReplies(nil) // of the connection before
+	conn.Reply = p.reply
 	lost := make(chan error, 1)
 	p.stream.relay.work.Go(func() { // the server's side: acknowledgements, pings, and its end
 		for {
@@ -136,7 +169,8 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 	for {
 		b, _ := p.stream.collect(&p.cursor, time.Now(), o.entries)
 		o.entries = b.entries
-		if len(b.entries) == 0 {
+		o.prefix = p.takeReplies(o.prefix[:0])
+		if len(b.entries) == 0 && len(o.prefix) == 0 {
 			select {
 			case <-p.wake:
 				behind = behind && p.follow(nc, began)
@@ -148,7 +182,6 @@ func (p *push) once(ctx context.Context, log logrus.FieldLogger) error {
 				return unpublish(conn, req)
 			}
 		}
-		o.prefix = o.prefix[:0]
 		if b.setup != nil {
 			for _, m := range b.setup.messages(b.entries[0].msg.Timestamp) {
 				o.prefix = conn.Encode(o.prefix, toServer(m, req.StreamID))

@@ -113,10 +113,7 @@ func (s *stream) fanOut(now time.Time) {
 	below, players, pushes := s.viewers[:s.below], s.viewers[s.below:], s.pushes
 	s.mu.RUnlock()
 	for _, p := range pushes {
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+		p.poke()
 	}
 	pokeAll(below, now)
 	if len(pushes) > 0 && len(players) > 0 {
